@@ -1,0 +1,20 @@
+import type { ClusterModel, HostSetModel } from './cluster-model.ts';
+import type { ListenerModel } from './listener-model.ts';
+import type { RouteConfigModel } from './route-model.ts';
+
+/** The part of the configuration that changed, as workers get it. Applied as a whole, with pointer swaps. */
+export interface SnapshotDelta {
+  readonly clusters?: ResourceDelta<ClusterModel>;
+  /** Endpoints of clusters (static ones included), applied after `clusters`. */
+  readonly hosts?: readonly HostSetModel[];
+  /** Route configurations that listeners name (RDS). Inline ones are part of their listener. */
+  readonly routes?: ResourceDelta<RouteConfigModel>;
+  readonly listeners?: ResourceDelta<ListenerModel>;
+  /** The merged runtime layers, whole. */
+  readonly runtime?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface ResourceDelta<Model> {
+  readonly set: readonly Model[];
+  readonly remove: readonly string[];
+}

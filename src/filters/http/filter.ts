@@ -1,0 +1,135 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import type { StatsScope } from '../../telemetry/stats/stats.ts';
+import type { ConfigType } from '../config-type.ts';
+import type { HeaderList, Headers } from '../headers.ts';
+import type { Metadata, StreamInfo } from '../stream-info.ts';
+
+/** Carry on. A chunk passes unchanged. */
+export const Continue = 'continue' as const;
+/** Carry on, and show me nothing more of this direction of this stream. */
+export const Detach = 'detach' as const;
+/** Hold the headers, gather the whole body (up to the buffer limit, else 413), then call the data hook once with all of it. */
+export const CollectBody = 'collect-body' as const;
+
+/** End the stream here and answer the client ourselves. A returned value, so it cannot be sent twice or too late. */
+export interface LocalReply {
+  readonly status: number;
+  readonly body?: string;
+  /** Added to the response after the ones that every local reply has. */
+  readonly headers?: HeaderList;
+  /** For a gRPC request; derived from `status` if absent. */
+  readonly grpcStatus?: number;
+  /** `%RESPONSE_CODE_DETAILS%`; never on the wire. Blanks become `_`. */
+  readonly details: string;
+}
+
+export type HeadersVerdict = typeof Continue | typeof Detach | typeof CollectBody | LocalReply;
+/** A `Buffer` replaces the chunk; an empty one swallows it. */
+export type DataVerdict = typeof Continue | typeof Detach | Buffer | LocalReply;
+export type TrailersVerdict = typeof Continue | LocalReply;
+/** A promise pauses that direction of the stream, the socket included, until it settles. */
+export type Awaitable<T> = T | Promise<T>;
+
+/**
+ * One filter on one stream. Every hook is optional; an absent one costs nothing. A hook that throws or rejects ends
+ * its stream with 500 `filter_error`. A verdict that arrives after the stream has ended is dropped.
+ * Chunks handed to a data hook may be kept.
+ */
+export interface HttpFilter {
+  onRequestHeaders?(headers: Headers, endStream: boolean): Awaitable<HeadersVerdict>;
+  onRequestData?(chunk: Buffer, endStream: boolean): Awaitable<DataVerdict>;
+  onRequestTrailers?(trailers: Headers): Awaitable<TrailersVerdict>;
+  onResponseHeaders?(headers: Headers, endStream: boolean): Awaitable<HeadersVerdict>;
+  onResponseData?(chunk: Buffer, endStream: boolean): Awaitable<DataVerdict>;
+  onResponseTrailers?(trailers: Headers): Awaitable<TrailersVerdict>;
+  /** The last call, made exactly once however the stream ended; cancel what was started. */
+  onDestroy?(): void;
+}
+
+/** What a filter may know of, and do to, the stream it is on (Envoy's StreamFilterCallbacks). */
+export interface StreamContext<RouteConfig = unknown> {
+  readonly info: StreamInfo;
+  /** The most specific override (weighted cluster, route, virtual host), parsed; undefined if there is none. */
+  readonly routeConfig: RouteConfig | undefined;
+  /** All overrides from least to most specific (virtual host, route, weighted cluster), for filters that merge them. */
+  readonly routeConfigs: readonly RouteConfig[];
+  /** The matched route's metadata; undefined when no route matched. */
+  readonly routeMetadata: Metadata | undefined;
+  /** True if some route matched. */
+  readonly hasRoute: boolean;
+  /** The name of the cluster that the route chose, '' if none. */
+  readonly clusterName: string;
+  /** Has the route resolved anew, after a filter changed what routing looks at. Only before the router ran. */
+  clearRoute(): void;
+  /** Asks the load balancer for this host (`ip:port`) if it is there. */
+  setUpstreamOverrideHost(address: string, strict: boolean): void;
+  /** Overrides how many bytes of a body this stream may hold (the `buffer` filter's max_request_bytes). */
+  setBufferLimit(bytes: number): void;
+  /** Aborted when the stream ends for any reason. Created on first use. */
+  readonly signal: AbortSignal;
+}
+
+/** What a filter may use while its config is compiled. */
+export interface FactoryContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** A scope at the HTTP connection manager's prefix: `http.<stat_prefix>.`. */
+  readonly stats: StatsScope;
+  /** The root scope. */
+  readonly rootStats: StatsScope;
+  readonly runtime: RuntimeReader;
+  readonly log: FilterLogger;
+  /** Resolves after `delayMs`, or rejects when `signal` aborts first. Uses the worker's timer wheel. */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Layered runtime, as filters and the router read it. */
+export interface RuntimeReader {
+  getNumber(key: string, defaultValue: number): number;
+  getBoolean(key: string, defaultValue: boolean): boolean;
+  getString(key: string): string | undefined;
+  /** Decides a RuntimeFractionalPercent: `key` overrides numerator (and denominator, when it holds an object). */
+  featureEnabled(key: string, fraction: FractionalPercent, randomValue: number): boolean;
+}
+
+/** numerator / denominator, denominator 100, 10,000 or 1,000,000. */
+export interface FractionalPercent {
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
+export interface FilterLogger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** Makes the filter for one stream; `undefined` keeps it off that stream altogether. */
+export type FilterForStream<RouteConfig> = (stream: StreamContext<RouteConfig>) => HttpFilter | undefined;
+
+/**
+ * A kind of HTTP filter. Three stages: the type (once a process), `create` (once for each accepted config), the
+ * returned function (once a stream).
+ */
+export interface HttpFilterType<Config = unknown, RouteConfig = Config> {
+  /** The canonical name, e.g. `envoy.filters.http.fault`. */
+  readonly name: string;
+  readonly config: ConfigType<Config>;
+  /** The message that `typed_per_filter_config` carries; absent: this filter has no per-route config. */
+  readonly routeConfig?: ConfigType<RouteConfig>;
+  /** Compile and resolve here, so that the per-stream step is cheap. Pure: no I/O, no timers. Throws ConfigError on bad config. */
+  create(config: Config, context: FactoryContext): FilterForStream<RouteConfig>;
+  /** Loads what `create` needs and can't do synchronously (a user's module). Runs before `create` on each thread. */
+  prepare?(config: Config): Promise<void>;
+  /** Compiles one per-route config, once a config; its result is what `stream.routeConfig` shows. Absent: shown as parsed. */
+  compileRoute?(config: RouteConfig, context: FactoryContext): RouteConfig;
+}
+
+/** Identity at run time; infers the config types. */
+export function defineHttpFilter<Config, RouteConfig = Config>(
+  type: HttpFilterType<Config, RouteConfig>,
+): HttpFilterType<Config, RouteConfig> {
+  return type;
+}

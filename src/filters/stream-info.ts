@@ -1,0 +1,119 @@
+/** Facts about one connection, fixed once it is established. Addresses are `ip:port`, `[ip6]:port` or a socket path. */
+export interface ConnectionInfo {
+  /** A number unique in this process. */
+  readonly id: number;
+  readonly remoteAddress: string;
+  readonly remoteIp: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localIp: string;
+  readonly localPort: number;
+  /** The peer before any PROXY protocol or original-src rewriting. */
+  readonly directRemoteAddress: string;
+  readonly directRemoteIp: string;
+  readonly directRemotePort: number;
+  readonly requestedServerName: string;
+  readonly tls: TlsInfo | undefined;
+  readonly filterChainName: string;
+  /** Monotonic ms at which the connection was accepted or opened. */
+  readonly startMs: number;
+}
+
+/** What a TLS handshake established. */
+export interface TlsInfo {
+  readonly version: string;
+  readonly cipher: string;
+  readonly sessionId: string;
+  readonly alpn: string;
+  readonly peerPresented: boolean;
+  readonly peerValidated: boolean;
+  readonly peerSubject: string;
+  readonly peerIssuer: string;
+  readonly peerSerial: string;
+  readonly peerFingerprint256: string;
+  readonly peerUriSans: readonly string[];
+  readonly peerDnsSans: readonly string[];
+  readonly localUriSans: readonly string[];
+  readonly localSubject: string;
+  /** PEM, URL-encoded. */
+  readonly peerCertificate: string;
+  readonly peerCertificateChain: string;
+}
+
+/** The upstream host that a stream went to, as logs show it. */
+export interface UpstreamHostInfo {
+  readonly address: string;
+  readonly hostname: string;
+  readonly metadata: Metadata | undefined;
+  readonly zone: string;
+}
+
+/** Envoy's `core.v3.Metadata`: filter name -> JSON object. */
+export type Metadata = Readonly<Record<string, unknown>>;
+
+/** One bit for each response flag, in Envoy's order (stream_info.h); short names in response-flags.ts. */
+export type ResponseFlags = number;
+
+/**
+ * Everything known of one stream, for logs, header formatting, filters and stats. Times are monotonic milliseconds;
+ * -1 = not (yet) reached.
+ */
+export interface StreamInfo {
+  readonly connection: ConnectionInfo;
+  readonly protocol: string;
+  /** Wall clock at the start, ms since the epoch. */
+  readonly startEpochMs: number;
+  readonly startMs: number;
+  readonly requestCompleteMs: number;
+  readonly upstreamFirstTxMs: number;
+  readonly upstreamLastTxMs: number;
+  readonly upstreamFirstRxMs: number;
+  readonly upstreamLastRxMs: number;
+  readonly downstreamFirstTxMs: number;
+  readonly downstreamLastTxMs: number;
+  readonly endMs: number;
+
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly wireBytesReceived: number;
+  readonly wireBytesSent: number;
+  readonly headerBytesReceived: number;
+  readonly headerBytesSent: number;
+  readonly upstreamWireBytesSent: number;
+  readonly upstreamWireBytesReceived: number;
+  readonly upstreamHeaderBytesSent: number;
+  readonly upstreamHeaderBytesReceived: number;
+
+  readonly responseCode: number;
+  /** '' = none. */
+  readonly responseCodeDetails: string;
+  readonly connectionTerminationDetails: string;
+  readonly flags: ResponseFlags;
+
+  /** The request's trusted client address (XFF, use_remote_address, ...), `ip:port`; port 0 when it came from XFF. */
+  readonly downstreamRemoteAddress: string;
+  readonly downstreamRemoteIp: string;
+  readonly downstreamRemotePort: number;
+
+  readonly routeName: string;
+  readonly virtualHostName: string;
+  readonly virtualClusterName: string;
+  readonly routeMetadata: Metadata | undefined;
+  /** The name of the chosen cluster; '' = none. `upstreamClusterObservable` is its alt_stat_name if it has one. */
+  readonly upstreamCluster: string;
+  readonly upstreamClusterObservable: string;
+  readonly upstreamClusterMetadata: Metadata | undefined;
+  readonly upstreamHost: UpstreamHostInfo | undefined;
+  readonly upstreamConnection: ConnectionInfo | undefined;
+  readonly upstreamProtocol: string;
+  readonly upstreamTransportFailureReason: string;
+  readonly attemptCount: number;
+  readonly streamId: string;
+  readonly traceId: string;
+
+  /** Dynamic metadata: filter name -> object. Created on first use. */
+  readonly dynamicMetadata: Map<string, Record<string, unknown>>;
+  /** Filter state: key -> value. Created on first use. */
+  readonly filterState: Map<string, unknown>;
+  setFlag(flag: ResponseFlags): void;
+}

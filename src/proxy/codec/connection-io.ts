@@ -1,0 +1,30 @@
+/**
+ * What a codec connection needs of the socket under it, and what the socket's owner tells the codec. The owner is
+ * connection/connection.ts downstream and upstream/pool/connector.ts upstream; tests use a recording fake.
+ */
+export interface ConnectionOutput {
+  /** Writes now; strings are latin1. False: the send buffer is over its high watermark, `onDrain` follows. */
+  write(data: string | Uint8Array): boolean;
+  /** Stops and restarts reading from the socket; counted. */
+  pauseRead(): void;
+  resumeRead(): void;
+  /**
+   * `flush`: close once everything written has left, giving the peer the configured delayed-close time to read it.
+   * `abort`: close now. Idempotent.
+   */
+  close(how: 'flush' | 'abort'): void;
+}
+
+/** The codec half. The owner wraps each call in a dispatcher turn. */
+export interface ConnectionInput {
+  /** Bytes from the peer; borrowed (see read-buffer.ts). */
+  onData(chunk: Buffer): void;
+  /** The peer half-closed. */
+  onEnd(): void;
+  /** What was over the high watermark has drained. */
+  onDrain(): void;
+  /** The connection is gone, whoever closed it: every stream still open is reset. Exactly once, last. */
+  onClose(): void;
+  /** Writes what was gathered in this turn (see Dispatcher.markDirty). */
+  flush(): void;
+}

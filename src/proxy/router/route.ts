@@ -1,0 +1,147 @@
+import type { RouteConfigModel } from '../../config/route-model.ts';
+import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
+import type { StatBlock } from '../../telemetry/stats/stats.ts';
+import type { HeaderMap } from '../http/headers.ts';
+
+/** A route configuration, compiled: answers which route a request takes. Immutable. */
+export interface RouteTable {
+  readonly name: string;
+  readonly model: RouteConfigModel;
+  /** Picks virtual host, route and (weighted) cluster. Undefined: 404 NR. `randomValue` decides weights and fractions. */
+  resolve(headers: HeaderMap, info: StreamInfo, randomValue: number): Route | undefined;
+}
+
+/** The route that a request took: the compiled route itself, or one of its weighted clusters in front of it. */
+export interface Route {
+  readonly name: string;
+  readonly virtualHost: VirtualHost;
+  readonly metadata: Metadata | undefined;
+  /** `vhost.<vhost>.route.<stat_prefix>.` stats if the route has a stat_prefix. */
+  readonly stats: StatBlock | undefined;
+  readonly action: ForwardAction | RedirectAction | DirectResponseAction | NonForwardingAction;
+  /** typed_per_filter_config of `filterName`, from least (virtual host) to most specific (weighted cluster); compiled. */
+  perFilterConfigs(filterName: string): readonly PerFilterConfig[];
+  /** Rewrites and header mutations of the request, just before it is sent (Envoy's finalizeRequestHeaders). */
+  finalizeRequest(headers: HeaderMap, info: StreamInfo): void;
+  /** Header mutations of the response, at all levels. */
+  finalizeResponse(headers: HeaderMap, requestHeaders: HeaderMap, info: StreamInfo): void;
+}
+
+/** One per-route config of one filter. `typed` still has to be decoded by the filter that owns it. */
+export interface PerFilterConfig {
+  readonly disabled: boolean | undefined;
+  readonly typeName: string;
+  readonly value: Uint8Array | undefined;
+}
+
+export interface VirtualHost {
+  readonly name: string;
+  readonly includeAttemptCountInRequest: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  readonly includeIsTimeoutRetryHeader: boolean;
+  /** The virtual cluster that a request belongs to, with its stats; undefined if the virtual host has none. */
+  virtualCluster(headers: HeaderMap): VirtualCluster | undefined;
+}
+
+export interface VirtualCluster {
+  readonly name: string;
+  readonly stats: StatBlock;
+}
+
+export interface ForwardAction {
+  readonly kind: 'forward';
+  /** '' when `cluster_header` names a header that the request lacks: 503/404 as for an unknown cluster. */
+  readonly clusterName: string;
+  readonly clusterNotFoundStatus: number;
+  readonly priority: 'default' | 'high';
+  /** Global timeout in ms; 0 = none. */
+  readonly timeoutMs: number;
+  /** Stream idle timeout in ms, overriding the HCM's; undefined = the HCM's; 0 = none. */
+  readonly idleTimeoutMs: number | undefined;
+  readonly maxStreamDurationMs: number | undefined;
+  readonly grpcTimeoutHeaderMaxMs: number | undefined;
+  readonly grpcTimeoutHeaderOffsetMs: number | undefined;
+  readonly retry: RetryPolicyModel | undefined;
+  readonly hedgeOnPerTryTimeout: boolean;
+  /** `per_request_buffer_limit_bytes` of the route or virtual host; undefined = the connection's limit. */
+  readonly requestBufferLimitBytes: number | undefined;
+  readonly mirrors: readonly MirrorPolicyModel[];
+  readonly internalRedirect: InternalRedirectModel | undefined;
+  readonly autoHostRewrite: boolean;
+  readonly appendXForwardedHost: boolean;
+  /** upgrade type (lower case) -> enabled, overriding the HCM's. */
+  readonly upgrades: ReadonlyMap<string, boolean>;
+  readonly metadataMatch: Metadata | undefined;
+}
+
+export interface RedirectAction {
+  readonly kind: 'redirect';
+  readonly status: number;
+  /** The `location` for this request. */
+  location(headers: HeaderMap): string;
+}
+
+export interface DirectResponseAction {
+  readonly kind: 'direct-response';
+  readonly status: number;
+  readonly body: string;
+}
+
+/** A route for other purposes than forwarding: the request gets 404, as in Envoy. */
+export interface NonForwardingAction {
+  readonly kind: 'non-forwarding';
+}
+
+/** route.v3.RetryPolicy with defaults applied. */
+export interface RetryPolicyModel {
+  /** Comma-separated tokens as configured; the router compiles them once. */
+  readonly retryOn: string;
+  readonly numRetries: number;
+  readonly perTryTimeoutMs: number | undefined;
+  readonly perTryIdleTimeoutMs: number | undefined;
+  readonly retriableStatusCodes: readonly number[];
+  readonly retriableHeaders: readonly HeaderMatcherModel[];
+  readonly retriableRequestHeaders: readonly HeaderMatcherModel[];
+  readonly backOffBaseMs: number;
+  readonly backOffMaxMs: number;
+  readonly rateLimited: RateLimitedBackOffModel | undefined;
+  /** Names of retry host predicates, e.g. `envoy.retry_host_predicates.previous_hosts`. */
+  readonly hostPredicates: readonly string[];
+  /** Metadata for omit_host_metadata. */
+  readonly omitHostMetadata: Metadata | undefined;
+  readonly hostSelectionMaxAttempts: number;
+  readonly retryPriority: string | undefined;
+}
+
+export interface RateLimitedBackOffModel {
+  readonly maxIntervalMs: number;
+  readonly resetHeaders: readonly { readonly name: string; readonly format: 'seconds' | 'unix-timestamp' }[];
+}
+
+export interface MirrorPolicyModel {
+  readonly cluster: string;
+  readonly clusterHeader: string;
+  readonly numerator: number;
+  readonly denominator: number;
+  readonly runtimeKey: string;
+  readonly disableShadowHostSuffix: boolean;
+}
+
+export interface InternalRedirectModel {
+  readonly maxInternalRedirects: number;
+  readonly redirectResponseCodes: readonly number[];
+  readonly allowCrossScheme: boolean;
+  readonly predicates: readonly string[];
+  readonly responseHeadersToCopy: readonly string[];
+}
+
+/** route.v3.HeaderMatcher. */
+export interface HeaderMatcherModel {
+  readonly name: string;
+  readonly match:
+    | { readonly kind: 'present'; readonly present: boolean }
+    | { readonly kind: 'range'; readonly start: number; readonly end: number }
+    | { readonly kind: 'string'; readonly matcher: import('../../config/common-model.ts').StringMatcherModel };
+  readonly invert: boolean;
+  readonly treatMissingAsEmpty: boolean;
+}
