@@ -1,7 +1,21 @@
-import type { RouteConfigModel } from '../../config/route-model.ts';
+import type {
+  HashPolicyModel,
+  InternalRedirectModel,
+  MirrorPolicyModel,
+  RetryPolicyModel,
+  RouteConfigModel,
+} from '../../config/route-model.ts';
 import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
+
+export type {
+  HeaderMatcherModel,
+  InternalRedirectModel,
+  MirrorPolicyModel,
+  RateLimitedBackOffModel,
+  RetryPolicyModel,
+} from '../../config/route-model.ts';
 
 /** A route configuration, compiled: answers which route a request takes. Immutable. */
 export interface RouteTable {
@@ -21,8 +35,12 @@ export interface Route {
   readonly action: ForwardAction | RedirectAction | DirectResponseAction | NonForwardingAction;
   /** typed_per_filter_config of `filterName`, from least (virtual host) to most specific (weighted cluster); compiled. */
   perFilterConfigs(filterName: string): readonly PerFilterConfig[];
-  /** Rewrites and header mutations of the request, just before it is sent (Envoy's finalizeRequestHeaders). */
-  finalizeRequest(headers: HeaderMap, info: StreamInfo): void;
+  /**
+   * Header mutations and rewrites of the request, just before it is sent (Envoy's finalizeRequestHeaders).
+   * `insertOriginalPath` (default true): a path rewrite leaves the old path in `x-envoy-original-path`; the router
+   * passes `!suppress_envoy_headers`.
+   */
+  finalizeRequest(headers: HeaderMap, info: StreamInfo, insertOriginalPath?: boolean): void;
   /** Header mutations of the response, at all levels. */
   finalizeResponse(headers: HeaderMap, requestHeaders: HeaderMap, info: StreamInfo): void;
 }
@@ -72,6 +90,8 @@ export interface ForwardAction {
   /** upgrade type (lower case) -> enabled, overriding the HCM's. */
   readonly upgrades: ReadonlyMap<string, boolean>;
   readonly metadataMatch: Metadata | undefined;
+  /** How the load balancer's hash is made, in order; empty: it gets none. */
+  readonly hashPolicies: readonly HashPolicyModel[];
 }
 
 export interface RedirectAction {
@@ -90,58 +110,4 @@ export interface DirectResponseAction {
 /** A route for other purposes than forwarding: the request gets 404, as in Envoy. */
 export interface NonForwardingAction {
   readonly kind: 'non-forwarding';
-}
-
-/** route.v3.RetryPolicy with defaults applied. */
-export interface RetryPolicyModel {
-  /** Comma-separated tokens as configured; the router compiles them once. */
-  readonly retryOn: string;
-  readonly numRetries: number;
-  readonly perTryTimeoutMs: number | undefined;
-  readonly perTryIdleTimeoutMs: number | undefined;
-  readonly retriableStatusCodes: readonly number[];
-  readonly retriableHeaders: readonly HeaderMatcherModel[];
-  readonly retriableRequestHeaders: readonly HeaderMatcherModel[];
-  readonly backOffBaseMs: number;
-  readonly backOffMaxMs: number;
-  readonly rateLimited: RateLimitedBackOffModel | undefined;
-  /** Names of retry host predicates, e.g. `envoy.retry_host_predicates.previous_hosts`. */
-  readonly hostPredicates: readonly string[];
-  /** Metadata for omit_host_metadata. */
-  readonly omitHostMetadata: Metadata | undefined;
-  readonly hostSelectionMaxAttempts: number;
-  readonly retryPriority: string | undefined;
-}
-
-export interface RateLimitedBackOffModel {
-  readonly maxIntervalMs: number;
-  readonly resetHeaders: readonly { readonly name: string; readonly format: 'seconds' | 'unix-timestamp' }[];
-}
-
-export interface MirrorPolicyModel {
-  readonly cluster: string;
-  readonly clusterHeader: string;
-  readonly numerator: number;
-  readonly denominator: number;
-  readonly runtimeKey: string;
-  readonly disableShadowHostSuffix: boolean;
-}
-
-export interface InternalRedirectModel {
-  readonly maxInternalRedirects: number;
-  readonly redirectResponseCodes: readonly number[];
-  readonly allowCrossScheme: boolean;
-  readonly predicates: readonly string[];
-  readonly responseHeadersToCopy: readonly string[];
-}
-
-/** route.v3.HeaderMatcher. */
-export interface HeaderMatcherModel {
-  readonly name: string;
-  readonly match:
-    | { readonly kind: 'present'; readonly present: boolean }
-    | { readonly kind: 'range'; readonly start: number; readonly end: number }
-    | { readonly kind: 'string'; readonly matcher: import('../../config/common-model.ts').StringMatcherModel };
-  readonly invert: boolean;
-  readonly treatMissingAsEmpty: boolean;
 }
