@@ -58,6 +58,7 @@ export const PROXY_ERRORS = {
   streamIdleTimeout: { status: 408, flag: ResponseFlag.SI, details: 'stream_idle_timeout', body: 'stream timeout' },
   requestTimeout: { status: 408, flag: 0, details: 'request_overall_timeout', body: 'request timeout' },
   requestHeaderTimeout: { status: 408, flag: 0, details: 'request_header_timeout', body: 'request header timeout' },
+  downstreamDurationTimeout: { status: 408, flag: ResponseFlag.DT, details: 'max_duration_timeout', body: 'downstream duration timeout' },
   requestPayloadTooLarge: { status: 413, flag: 0, details: 'request_payload_too_large', body: 'Payload Too Large' },
   responsePayloadTooLarge: {
     status: 500,

@@ -119,6 +119,8 @@ export interface ServerStream extends StreamHandle {
   readonly protocol: HttpProtocol;
   /** HTTP/1.0, or a client that sent `connection: close`: the response must close the connection. */
   readonly closesConnection: boolean;
+  /** The owner decides to close: the response carries `connection: close` and the connection ends after it. Before sendHeaders. */
+  closeAfterResponse(): void;
   /** Bytes of the request header section and of the body so far, as they were on the wire. */
   readonly wireBytesReceived: number;
   readonly wireBytesSent: number;
@@ -131,4 +133,6 @@ export interface ServerStream extends StreamHandle {
 export interface CodecError {
   readonly status: number;
   readonly detail: string;
+  /** Body of the local reply (Envoy: the status text, e.g. `Bad Request`). */
+  readonly body: string;
 }
