@@ -9,6 +9,12 @@ export type HistogramUnit = 'unspecified' | 'milliseconds' | 'microseconds' | 'b
 /** How the values of the threads become one: gauges sum, or are set by one thread only (`main`). */
 export type StatKind = 'counter' | 'gauge' | 'histogram';
 
+/** Text that isn't a number (`cluster_manager.cds.version_text`); set on the main thread only. */
+export interface TextReadout {
+  set(value: string): void;
+  readonly value: string;
+}
+
 export interface StatDefinition {
   readonly kind: StatKind;
   readonly unit?: HistogramUnit;
@@ -88,7 +94,10 @@ export interface Histogram {
   record(value: number): void;
 }
 
-/** A place in the tree of names. Asking twice for the same name gives the same stat. */
+/**
+ * A place in the tree of names. Asking twice for the same name gives the same stat. `scope(name)` is a claim on that
+ * prefix, given back by `release()` of the scope it returned.
+ */
 export interface StatsScope {
   /** Ends with '.', or is ''. */
   readonly prefix: string;
@@ -97,7 +106,12 @@ export interface StatsScope {
   counter(name: string): Counter;
   gauge(name: string): Gauge;
   histogram(name: string, unit: HistogramUnit): Histogram;
-  /** Forgets every stat whose name starts with this scope's prefix (a removed cluster's, for example). */
+  textReadout(name: string): TextReadout;
+  /**
+   * Gives the claim back; idempotent. With the last claim on this very prefix every stat below it is forgotten (a
+   * removed cluster's, for example). Blocks and counters that are still held then count into a bin nobody reads;
+   * whoever copied `cells` and `base` out of a block must have stopped using them.
+   */
   release(): void;
 }
 
