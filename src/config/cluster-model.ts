@@ -1,26 +1,174 @@
 import type { AddressModel } from './common-model.ts';
 import type { Metadata } from '../filters/stream-info.ts';
 
-/** What a builder makes of envoy.config.cluster.v3.Cluster. Filled in by builders/cluster.ts. */
+/** What a builder makes of envoy.config.cluster.v3.Cluster. Filled in by builders/cluster.ts. Times in ms, sizes in bytes. */
 export interface ClusterModel {
   readonly name: string;
+  /** `alt_stat_name`, or the name: what stands in stat names and in %UPSTREAM_CLUSTER%. */
   readonly altStatName: string;
   readonly metadata: Metadata | undefined;
   /** First slot of this cluster's cells in SharedCells (circuit breakers of both priorities; see circuit-breaker.ts). */
   readonly sharedSlot: number;
+
+  /** As `/clusters` and the admin name it. */
+  readonly discoveryType: 'STATIC' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'EDS' | 'ORIGINAL_DST' | 'CUSTOM';
+  readonly connectTimeoutMs: number;
+  readonly perConnectionBufferLimitBytes: number;
+  readonly loadBalancer: LoadBalancerModel;
+  /** Below this percentage of healthy (and degraded) hosts a priority level ignores health. 0: never. */
+  readonly healthyPanicThresholdPercent: number;
+  /** With panic: no host at all instead of any host (`fail_traffic_on_panic`). */
+  readonly failTrafficOnPanic: boolean;
+  /** Choose a locality by its weight first, then a host in it. */
+  readonly localityWeighted: boolean;
+  /** Close the connections to hosts of which membership or health has changed. */
+  readonly closeConnectionsOnHostSetChange: boolean;
+  readonly closeConnectionsOnHostHealthFailure: boolean;
+  readonly thresholds: { readonly default: ThresholdsModel; readonly high: ThresholdsModel };
+  /** `per_host_thresholds.max_connections`; Infinity = none. */
+  readonly perHostMaxConnections: number;
+  readonly tcpKeepalive: TcpKeepaliveModel | undefined;
+  /** Where upstream connections are bound to; undefined: the system chooses. */
+  readonly bind: BindModel | undefined;
+
+  readonly http1: UpstreamHttp1Model;
+  /** Of a pooled connection without streams. 0 = none; 1 h by default. */
+  readonly idleTimeoutMs: number;
+  /** 0 = none. */
+  readonly maxConnectionDurationMs: number;
+  /** 0 = none. */
+  readonly maxRequestsPerConnection: number;
+  /** The cluster's `max_stream_duration`, for routes that set none. 0 = none. */
+  readonly maxStreamDurationMs: number;
+  readonly trackTimeoutBudgets: boolean;
+  readonly trackRequestResponseSizes: boolean;
+  /** Statuses of hosts that an override host may have (`common_lb_config.override_host_status`). */
+  readonly overrideHostStatuses: readonly HostHealthStatus[];
+}
+
+/** Options of HTTP/1.1 towards upstreams; the same shape as the codec's Http1Settings. */
+export interface UpstreamHttp1Model {
+  readonly acceptHttp10: boolean;
+  readonly defaultHostForHttp10: string;
+  readonly allowAbsoluteUrl: boolean;
+  readonly enableTrailers: boolean;
+  readonly allowChunkedLength: boolean;
+  readonly headerCase: 'lower' | 'proper' | 'preserve';
+  readonly forwardReasonPhrase: boolean;
+  readonly overrideStreamErrorOnInvalidHttpMessage: boolean;
+  readonly sendFullyQualifiedUrl: boolean;
+  readonly maxHeadersCount: number;
+  readonly maxHeadersBytes: number;
+}
+
+export type LoadBalancerModel =
+  | { readonly policy: 'round-robin' | 'random' }
+  | {
+      readonly policy: 'least-request';
+      readonly choiceCount: number;
+      readonly activeRequestBias: number;
+      /** Runtime key that overrides the bias; '' = none. */
+      readonly activeRequestBiasKey: string;
+      readonly fullScan: boolean;
+    };
+
+/** Limits of one routing priority; the defaults are Envoy's (1024, 1024, 1024, 3). */
+export interface ThresholdsModel {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  readonly maxConnectionPools: number;
+  /** Replaces `maxRetries` when set. */
+  readonly retryBudget: { readonly budgetPercent: number; readonly minRetryConcurrency: number } | undefined;
+  readonly trackRemaining: boolean;
+}
+
+/** Socket keepalive; undefined = the system's value. */
+export interface TcpKeepaliveModel {
+  readonly probes: number | undefined;
+  readonly timeMs: number | undefined;
+  readonly intervalMs: number | undefined;
+}
+
+export interface BindModel {
+  readonly address: string;
+  /** 0: any. */
+  readonly port: number;
 }
 
 /** The hosts of one cluster, all priorities. Replaces the cluster's former host set. */
 export interface HostSetModel {
   readonly cluster: string;
   readonly hosts: readonly HostModel[];
+  readonly localities: readonly LocalityModel[];
+  /** 1.4 by default: how far below 100 % a level's health may fall before traffic spills over. */
+  readonly overprovisioningFactor: number;
+  /** Count hosts by weight for the health of a priority level. */
+  readonly weightedPriorityHealth: boolean;
 }
+
+export interface LocalityModel {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  /** `load_balancing_weight` of the locality; undefined = it gets no traffic under locality weighting. */
+  readonly weight: number | undefined;
+  readonly priority: number;
+  readonly metadata: Metadata | undefined;
+}
+
+export type HostHealthStatus = 'unknown' | 'healthy' | 'unhealthy' | 'draining' | 'timeout' | 'degraded';
 
 export interface HostModel {
   readonly address: AddressModel;
+  /** Tried in order after `address` failed to connect. */
+  readonly additionalAddresses: readonly AddressModel[];
   readonly hostname: string;
   readonly weight: number;
   readonly priority: number;
+  /** Index in the host set's `localities`. */
+  readonly locality: number;
+  readonly metadata: Metadata | undefined;
+  /** The configured status; `unknown` counts as healthy. */
+  readonly healthStatus: HostHealthStatus;
+  readonly canary: boolean;
   /** First slot of this host's cells in SharedCells (health flags, active requests; see host.ts). */
   readonly sharedSlot: number;
+}
+
+/** How the control thread finds a cluster's hosts. It doesn't travel to workers. */
+export type DiscoveryModel =
+  | { readonly kind: 'static'; readonly assignment: AssignmentModel }
+  | { readonly kind: 'strict-dns' | 'logical-dns'; readonly assignment: AssignmentModel; readonly dns: DnsModel };
+
+/** A ClusterLoadAssignment: like a host set, but its addresses may be names. */
+export interface AssignmentModel {
+  readonly localities: readonly LocalityModel[];
+  readonly endpoints: readonly EndpointModel[];
+  readonly overprovisioningFactor: number;
+  readonly weightedPriorityHealth: boolean;
+}
+
+export type EndpointModel = Omit<HostModel, 'sharedSlot'>;
+
+export interface DnsModel {
+  readonly lookupFamily: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL';
+  readonly refreshRateMs: number;
+  readonly minRefreshRateMs: number;
+  readonly jitterMs: number;
+  /** Back-off after a failed query; undefined: the refresh rate. */
+  readonly failureRefresh: { readonly baseMs: number; readonly maxMs: number } | undefined;
+  readonly respectTtl: boolean;
+  /** `ip:port` of the servers to ask; empty: the system's. */
+  readonly resolvers: readonly string[];
+}
+
+/** A cluster as a resource: what the data plane needs, and what the control thread keeps. */
+export interface BuiltCluster {
+  readonly model: ClusterModel;
+  readonly discovery: DiscoveryModel;
+  /** False: the cluster counts as initialised before its first hosts are known. */
+  readonly waitForWarmOnInit: boolean;
+  readonly ignoreHealthOnHostRemoval: boolean;
 }

@@ -20,17 +20,25 @@ export interface Cluster {
   pool(host: Host, priority: 'default' | 'high'): Pool;
   /** Limits of one priority, shared by all workers. */
   breaker(priority: 'default' | 'high'): CircuitBreaker;
-  /** `timeout_budget_stats`/`request_response_size_stats` if tracked, else undefined. */
+  /** Always undefined: the two below, each with its own schema in cluster-stats.ts, take its place. */
   readonly trackedStats: StatBlock | undefined;
+  /** TIMEOUT_BUDGET_STATS, with `track_timeout_budgets`. */
+  readonly timeoutBudgetStats: StatBlock | undefined;
+  /** REQUEST_RESPONSE_SIZE_STATS, with `request_response_sizes`. */
+  readonly requestResponseSizeStats: StatBlock | undefined;
   /** Counts a response to this cluster: `upstream_rq_<code>`, `_<class>xx`, and the `internal.`/`external.`/`canary.` variants. */
   chargeResponse(status: number, internal: boolean, canary: boolean): void;
   /** Records the time of a response in `upstream_rq_time` and the `internal.`/`external.` variant. */
   chargeResponseTime(ms: number, internal: boolean, canary: boolean): void;
 }
 
-/** Admission by circuit breaker. `try*` counts when it admits; each success needs one `release*`. */
+/**
+ * Admission by circuit breaker. `try*` counts when it admits; each success needs one `release*`. Requests (and pending
+ * requests and connections) are admitted and released by the pool, as in Envoy: one too many fails the PoolRequest with
+ * `overflow`. The router asks for retries only; `upstream_rq_retry_overflow` is counted here.
+ */
 export interface CircuitBreaker {
-  /** Requests in flight (`max_requests`). */
+  /** Requests in flight (`max_requests`). For the pool. */
   tryRequest(): boolean;
   releaseRequest(): void;
   /** Retries in flight (`max_retries`, or the retry budget). */
@@ -56,16 +64,26 @@ export interface Host extends UpstreamHostInfo {
   readonly canary: boolean;
   readonly weight: number;
   readonly priority: number;
-  /** Counts for `/clusters` and least-request. */
+  /** Counts a request (`rq_total`, `rq_active`). The pool calls it, when it gives a request its stream; the router doesn't. */
   requestStarted(): void;
-  /** `success`: neither 5xx nor reset. */
+  /** `rq_active` goes down. The pool calls it, when the stream is over; the router doesn't. */
+  streamEnded(): void;
+  /**
+   * `rq_success` or `rq_error`: the router calls it once for each attempt, when response headers have come (`success`:
+   * not 5xx) or the attempt was reset.
+   */
   requestEnded(success: boolean): void;
+  /** `rq_timeout`; the router calls it. */
   requestTimedOut(): void;
   /** `x-envoy-immediate-health-check-fail` from this host. */
   failHealthCheck(): void;
 }
 
-/** A pool of connections to one host. */
+/**
+ * A pool of connections to one host. It counts `upstream_cx_*`, `upstream_rq_total`, `upstream_rq_active`,
+ * `upstream_rq_pending_*`, `upstream_rq_active_overflow` and `upstream_rq_cancelled`; all other `upstream_rq_*` are the
+ * router's.
+ */
 export interface Pool {
   /**
    * A stream at once, if a connection is free; else undefined, and `request.onPoolReady` or `onPoolFailure` is called
