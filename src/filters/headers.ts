@@ -23,4 +23,6 @@ export interface Headers {
   entries(): IterableIterator<HeaderField>;
   /** The number of regular fields. */
   readonly size: number;
+  /** Bytes as Envoy counts them: names and values, pseudo-header fields included. */
+  byteSize(): number;
 }

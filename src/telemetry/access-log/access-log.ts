@@ -14,8 +14,10 @@ export interface FormatContext {
   readonly accessLogType: string;
 }
 
-/** A compiled format string. `format` never throws. */
+/** A compiled format string. `format` never throws and yields latin1 text: one character per byte. */
 export interface TextFormatter {
+  /** The whole text, where it holds no operator and so is the same for every stream. */
+  readonly literal?: string | undefined;
   format(context: FormatContext): string;
 }
 
