@@ -1,0 +1,61 @@
+import type { StreamContext } from '../../filters/http/filter.ts';
+import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
+import type { CompiledFilter } from './compiled-filter.ts';
+import type { HttpStream } from './stream.ts';
+
+const NONE: readonly never[] = [];
+
+/** What one filter on one stream sees of it: the stream, and the route's overrides of that filter. */
+export class FilterStream implements StreamContext {
+  readonly #stream: HttpStream;
+  readonly #filter: CompiledFilter;
+
+  constructor(stream: HttpStream, filter: CompiledFilter) {
+    this.#stream = stream;
+    this.#filter = filter;
+  }
+
+  get info(): StreamInfo {
+    return this.#stream.info;
+  }
+
+  get routeConfigs(): readonly unknown[] {
+    const { route } = this.#stream;
+    return route === undefined ? NONE : this.#filter.routeConfigs(route);
+  }
+
+  get routeConfig(): unknown {
+    const all = this.routeConfigs;
+    return all.length === 0 ? undefined : all[all.length - 1];
+  }
+
+  get routeMetadata(): Metadata | undefined {
+    return this.#stream.route?.metadata;
+  }
+
+  get hasRoute(): boolean {
+    return this.#stream.route !== undefined;
+  }
+
+  get clusterName(): string {
+    const action = this.#stream.route?.action;
+    return action?.kind === 'forward' ? action.clusterName : '';
+  }
+
+  clearRoute(): void {
+    this.#stream.clearRoute();
+  }
+
+  setUpstreamOverrideHost(address: string, strict: boolean): void {
+    this.#stream.overrideHost = address;
+    this.#stream.overrideHostStrict = strict;
+  }
+
+  setBufferLimit(bytes: number): void {
+    this.#stream.setBufferLimit(bytes);
+  }
+
+  get signal(): AbortSignal {
+    return this.#stream.signal;
+  }
+}

@@ -1,0 +1,552 @@
+import { Continue, type HttpFilter, type LocalReply } from '../../filters/http/filter.ts';
+import { ResponseFlag } from '../../filters/response-flags.ts';
+import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
+import { HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
+import type { FormatContext } from '../../telemetry/access-log/access-log.ts';
+import type { CodecError, ServerStream, ServerStreamEvents, StreamResetReason } from '../codec/codec.ts';
+import { PROXY_ERRORS } from '../proxy-error.ts';
+import { Router } from '../router/router.ts';
+import type { Route, RouteTable } from '../router/route.ts';
+import type { WorkerContext } from '../worker-context.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+import type { ConnectionManagerConfig } from './connection-manager-config.ts';
+import { FilterPass, type Direction, type PassOwner } from './filter-pass.ts';
+import { FilterStream } from './filter-stream.ts';
+import { HeaderMap } from './headers.ts';
+import type { RequestSink, RoutedStream, RouterLocalReply, RouterOptions } from './request-sink.ts';
+import { MutableStreamInfo } from './stream-info.ts';
+
+const AT = HTTP_STATS.at;
+const CONTINUE = new HeaderMap();
+CONTINUE.status = 100;
+
+/**
+ * One downstream request and its response: the meeting point of codec, filters and router (Envoy's ActiveStream).
+ * It lives from the first byte of the request until the response is out, the client is gone or a timeout ended it;
+ * `#finish` runs exactly once, however that was.
+ */
+export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, TimerTask, FormatContext {
+  readonly worker: WorkerContext;
+  readonly info: MutableStreamInfo;
+  requestHeaders: HeaderMap = new HeaderMap();
+  responseHeaders: HeaderMap | undefined = undefined;
+  responseTrailers: HeaderMap | undefined = undefined;
+  localReplyBody = '';
+  accessLogType = 'NotSet';
+  route: Route | undefined = undefined;
+  internalRequest = false;
+  overrideHost: string | undefined = undefined;
+  overrideHostStrict = false;
+  bufferLimit: number;
+
+  readonly #config: ConnectionManagerConfig;
+  readonly #connection: ConnectionManager;
+  readonly #handle: ServerStream;
+  readonly #routes: RouteTable | undefined;
+  readonly #randomValue: number;
+  #filters: HttpFilter[] = [];
+  #requestPass: FilterPass | undefined = undefined;
+  #responsePass: FilterPass | undefined = undefined;
+  #router: RequestSink | undefined = undefined;
+  #redirects = 0;
+  #routeResolved = false;
+  #requestBegan = false;
+  #requestEnded = false;
+  /** Response headers went to the codec. */
+  #responseStarted = false;
+  #responseEnded = false;
+  #finished = false;
+  #isHead = false;
+  #requestHasBody = false;
+  #signal: AbortController | undefined = undefined;
+  #idleMs: number;
+  readonly #idleTimer = new Timer(this);
+  #requestTimer: Timer | undefined = undefined;
+  #headersTimer: Timer | undefined = undefined;
+  #durationTimer: Timer | undefined = undefined;
+  #periodicLogTimer: Timer | undefined = undefined;
+
+  constructor(connection: ConnectionManager, handle: ServerStream) {
+    this.#connection = connection;
+    this.#config = connection.config;
+    this.#handle = handle;
+    this.worker = connection.worker;
+    const { dispatcher } = this.worker;
+    this.info = new MutableStreamInfo(connection.info, handle.protocol, dispatcher.now, dispatcher.epochNow);
+    this.#routes = this.#config.routes();
+    this.#randomValue = this.worker.random.below(0x1_0000_0000);
+    this.bufferLimit = connection.bufferLimit;
+
+    const { model, stats } = this.#config;
+    stats.inc(AT.downstream_rq_total);
+    stats.inc(AT.downstream_rq_active);
+    stats.inc(AT.downstream_rq_http1_total);
+    this.#idleMs = model.streamIdleTimeoutMs;
+    if (this.#idleMs > 0) dispatcher.arm(this.#idleTimer, this.#idleMs);
+    if (model.requestHeadersTimeoutMs > 0) {
+      this.#headersTimer = new Timer(this);
+      dispatcher.arm(this.#headersTimer, model.requestHeadersTimeoutMs);
+    }
+    if (model.requestTimeoutMs > 0) {
+      this.#requestTimer = new Timer(this);
+      dispatcher.arm(this.#requestTimer, model.requestTimeoutMs);
+    }
+    if (model.maxStreamDurationMs > 0) {
+      this.#durationTimer = new Timer(this);
+      dispatcher.arm(this.#durationTimer, model.maxStreamDurationMs);
+    }
+  }
+
+  get routerOptions(): RouterOptions {
+    return this.#config.routerOptions;
+  }
+
+  get hasEnded(): boolean {
+    return this.#finished;
+  }
+
+  /** Aborted when the stream ends. */
+  get signal(): AbortSignal {
+    this.#signal ??= new AbortController();
+    if (this.#finished) this.#signal.abort();
+    return this.#signal.signal;
+  }
+
+  // ---- from the codec: the request -----------------------------------------------------------------------------
+
+  onHeaders(headers: HeaderMap, endStream: boolean): void {
+    if (this.#finished) return;
+    this.requestHeaders = headers;
+    this.#requestBegan = true;
+    this.#isHead = headers.method === 'HEAD';
+    this.#requestHasBody = !endStream;
+    this.info.headerBytesReceived = headers.byteSize();
+    if (this.#headersTimer !== undefined) this.worker.dispatcher.disarm(this.#headersTimer);
+    this.#touch();
+    if (endStream) this.#endRequest();
+
+    const { model } = this.#config;
+    const outcome = this.#config.normalizer.request(headers, this.info, this.worker);
+    if (outcome !== undefined) return this.#refuse(outcome);
+    this.internalRequest = this.#config.normalizer.internal;
+
+    this.#resolveRoute();
+    const upgrade = headers.protocol;
+    if (upgrade !== '' && !this.#allowsUpgrade(upgrade)) {
+      this.#config.stats.inc(AT.downstream_rq_ws_on_non_ws_route);
+      return this.sendLocalReply(PROXY_ERRORS.upgradeFailed);
+    }
+    if (!model.proxy100Continue && headers.get('expect')?.toLowerCase() === '100-continue') {
+      headers.delete('expect');
+      this.#handle.sendInformational(CONTINUE);
+    }
+    if (this.#config.logsStart) this.#logStart();
+    this.#runRequest(headers, endStream);
+  }
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    if (this.#finished) return;
+    this.info.bytesReceived += chunk.length;
+    this.#touch();
+    if (endStream) this.#endRequest();
+    if (this.#responseEnded) return;
+    if (this.#requestPass !== undefined) this.#requestPass.data(chunk, endStream);
+    else this.#router?.onData(chunk, endStream);
+  }
+
+  onTrailers(trailers: HeaderMap): void {
+    if (this.#finished) return;
+    this.#touch();
+    this.#endRequest();
+    if (this.#requestPass !== undefined) this.#requestPass.trailers(trailers);
+    else this.#router?.onTrailers(trailers);
+  }
+
+  onProtocolError(error: CodecError): void {
+    if (this.#finished) return;
+    this.info.setFlag(ResponseFlag.DPE);
+    this.#config.stats.inc(AT.downstream_cx_protocol_error);
+    if (this.#responseStarted) {
+      this.info.responseCodeDetails = error.detail;
+      this.#handle.reset('protocol error');
+      return this.#finish();
+    }
+    this.sendLocalReply({ status: error.status, flag: 0, details: error.detail, body: error.body });
+  }
+
+  onReset(reason: StreamResetReason, detail: string): void {
+    if (this.#finished) return;
+    const { info } = this;
+    if (info.responseCodeDetails === '' || info.responseCodeDetails === 'via_upstream')
+      info.responseCodeDetails = detail !== '' ? detail : 'downstream_remote_disconnect';
+    if (reason === 'remote reset') {
+      info.setFlag(ResponseFlag.DR);
+      this.#config.stats.inc(AT.downstream_rq_rx_reset);
+    } else info.setFlag(ResponseFlag.DC);
+    this.#finish();
+  }
+
+  onWritable(): void {
+    if (!this.#finished) this.#router?.resumeResponse();
+  }
+
+  #endRequest(): void {
+    this.#requestEnded = true;
+    this.info.requestCompleteMs = this.worker.dispatcher.now;
+    if (this.#requestTimer !== undefined) this.worker.dispatcher.disarm(this.#requestTimer);
+  }
+
+  /** Any progress in either direction: the stream isn't idle. */
+  #touch(): void {
+    if (this.#idleMs > 0) this.worker.dispatcher.arm(this.#idleTimer, this.#idleMs);
+  }
+
+  // ---- the request pass ------------------------------------------------------------------------------------------
+
+  #runRequest(headers: HeaderMap, endStream: boolean): void {
+    this.#createFilters();
+    if (this.#filters.length === 0) {
+      this.passHeaders('request', headers, endStream);
+      return;
+    }
+    this.#requestPass = new FilterPass(this.#filters, 'request', this, this.bufferLimit);
+    this.#responsePass = new FilterPass(this.#filters, 'response', this, this.bufferLimit);
+    this.#requestPass.headers(headers, endStream);
+  }
+
+  #createFilters(): void {
+    const { filters } = this.#config;
+    for (let i = 0; i < filters.length; i++) {
+      const compiled = filters[i]!;
+      if (compiled.isDisabled(this.route)) continue;
+      const filter = compiled.create(new FilterStream(this, compiled));
+      if (filter !== undefined) this.#filters.push(filter);
+    }
+  }
+
+  #resolveRoute(): void {
+    this.#routeResolved = true;
+    const route = this.#routes?.resolve(this.requestHeaders, this.info, this.#randomValue);
+    this.route = route;
+    const { info } = this;
+    if (route === undefined) {
+      info.routeName = '';
+      info.virtualHostName = '';
+      info.routeMetadata = undefined;
+      info.upstreamCluster = '';
+      return;
+    }
+    info.routeName = route.name;
+    info.virtualHostName = route.virtualHost.name;
+    info.routeMetadata = route.metadata;
+    if (route.action.kind !== 'forward') return;
+    const { idleTimeoutMs, requestBufferLimitBytes } = route.action;
+    if (idleTimeoutMs !== undefined && idleTimeoutMs !== this.#idleMs) {
+      this.#idleMs = idleTimeoutMs;
+      if (idleTimeoutMs > 0) this.worker.dispatcher.arm(this.#idleTimer, idleTimeoutMs);
+      else this.worker.dispatcher.disarm(this.#idleTimer);
+    }
+    if (requestBufferLimitBytes !== undefined) this.bufferLimit = requestBufferLimitBytes;
+  }
+
+  /** A filter changed what routing looks at; the next one to need the route gets a fresh one. */
+  clearRoute(): void {
+    if (this.#router === undefined) this.#resolveRoute();
+  }
+
+  setBufferLimit(bytes: number): void {
+    this.bufferLimit = bytes;
+    if (this.#requestPass !== undefined) this.#requestPass.limit = bytes;
+    if (this.#responsePass !== undefined) this.#responsePass.limit = bytes;
+  }
+
+  #allowsUpgrade(type: string): boolean {
+    const key = type.toLowerCase();
+    const ofRoute = this.route?.action.kind === 'forward' ? this.route.action.upgrades.get(key) : undefined;
+    return ofRoute ?? this.#config.allowedUpgrades.has(key);
+  }
+
+  passHeaders(direction: Direction, headers: HeaderMap, endStream: boolean): void {
+    if (this.#finished) return;
+    if (direction === 'response') return this.#encodeHeaders(headers, endStream);
+    this.#router = new Router(this, this.#config.routerStats, this.#config.router);
+    this.#router.onHeaders(headers, endStream);
+  }
+
+  passData(direction: Direction, chunk: Buffer, endStream: boolean): void {
+    if (this.#finished) return;
+    if (direction === 'response') this.#encodeData(chunk, endStream);
+    else this.#router?.onData(chunk, endStream);
+  }
+
+  passTrailers(direction: Direction, trailers: HeaderMap): void {
+    if (this.#finished) return;
+    if (direction === 'response') this.#encodeTrailers(trailers);
+    else this.#router?.onTrailers(trailers);
+  }
+
+  pauseSource(direction: Direction): void {
+    if (direction === 'request') this.pauseRequest();
+    else this.#router?.pauseResponse();
+  }
+
+  resumeSource(direction: Direction): void {
+    if (this.#finished) return;
+    if (direction === 'request') this.resumeRequest();
+    else this.#router?.resumeResponse();
+  }
+
+  filterReply(_direction: Direction, reply: LocalReply): void {
+    const { status, headers, grpcStatus } = reply;
+    const details = reply.details.replaceAll(' ', '_');
+    this.sendLocalReply({ status, flag: 0, details, body: reply.body ?? '', headers, grpcStatus });
+  }
+
+  filterFailed(_direction: Direction, error: unknown): void {
+    this.#config.stats.inc(AT.downstream_rq_filter_error);
+    this.worker.log.error('filter', `a filter failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    this.sendLocalReply(PROXY_ERRORS.filterError);
+  }
+
+  bodyTooLarge(direction: Direction): void {
+    if (direction === 'request') this.#config.stats.inc(AT.downstream_rq_too_large);
+    else this.#config.stats.inc(AT.rs_too_large);
+    this.sendLocalReply(direction === 'request' ? PROXY_ERRORS.requestPayloadTooLarge : PROXY_ERRORS.responsePayloadTooLarge);
+  }
+
+  turn(body: () => void): void {
+    this.worker.dispatcher.turn(body);
+  }
+
+  // ---- from the router: the response -----------------------------------------------------------------------------
+
+  sendInformational(headers: HeaderMap): void {
+    if (this.#finished || this.#responseStarted || !this.#config.model.proxy100Continue) return;
+    this.#handle.sendInformational(headers);
+  }
+
+  sendHeaders(headers: HeaderMap, endStream: boolean): void {
+    if (this.#finished) return;
+    this.#touch();
+    if (this.#responsePass !== undefined) this.#responsePass.headers(headers, endStream);
+    else this.#encodeHeaders(headers, endStream);
+  }
+
+  sendData(chunk: Buffer, endStream: boolean): void {
+    if (this.#finished) return;
+    this.#touch();
+    if (this.#responsePass !== undefined) this.#responsePass.data(chunk, endStream);
+    else this.#encodeData(chunk, endStream);
+  }
+
+  sendTrailers(trailers: HeaderMap): void {
+    if (this.#finished) return;
+    this.#touch();
+    if (this.#responsePass !== undefined) this.#responsePass.trailers(trailers);
+    else this.#encodeTrailers(trailers);
+  }
+
+  pauseRequest(): void {
+    if (!this.#finished) this.#handle.pause();
+  }
+
+  resumeRequest(): void {
+    if (!this.#finished) this.#handle.resume();
+  }
+
+  reset(details: string, flag: number): void {
+    if (this.#finished) return;
+    this.info.setFlag(flag);
+    this.info.responseCodeDetails = details;
+    this.#config.stats.inc(AT.downstream_rq_tx_reset);
+    this.#handle.reset('local reset');
+    this.#finish();
+  }
+
+  recreate(headers: HeaderMap): boolean {
+    // A request whose body has gone by can't be sent again.
+    if (this.#finished || this.#responseStarted || !this.#requestEnded || this.#requestHasBody) return false;
+    this.#endPasses();
+    this.#redirects++;
+    this.requestHeaders = headers;
+    this.#resolveRoute();
+    this.#runRequest(headers, true);
+    return true;
+  }
+
+  get internalRedirects(): number {
+    return this.#redirects;
+  }
+
+  /** Answers for the upstream: a local reply, made by the router, a filter, a timeout or this stream. */
+  sendLocalReply(reply: RouterLocalReply): void {
+    if (this.#finished) return;
+    this.#router?.destroy();
+    this.#router = undefined;
+    this.#requestPass?.end();
+    const { info } = this;
+    info.setFlag(reply.flag);
+    info.responseCodeDetails = reply.details;
+    if (this.#responseStarted) {
+      this.#config.stats.inc(AT.downstream_rq_tx_reset);
+      this.#handle.reset('local reset');
+      return this.#finish();
+    }
+    const { headers, body } = this.#config.renderLocalReply(reply, this);
+    this.localReplyBody = body;
+    const endStream = body === '' || this.#isHead;
+    const pass = this.#responsePass;
+    // A response that a response filter itself refused doesn't go through the filters again.
+    if (pass !== undefined && this.responseHeaders === undefined) {
+      pass.headers(headers, endStream);
+      if (!endStream) pass.data(Buffer.from(body), true);
+    } else {
+      pass?.end();
+      this.#encodeHeaders(headers, endStream);
+      if (!endStream && !this.#finished) this.#encodeData(Buffer.from(body), true);
+    }
+  }
+
+  /** Normalising refused the request, or asks for a redirect to its normalised path. */
+  #refuse(outcome: RouterLocalReply): void {
+    if (!this.#routeResolved) this.#createFilters();
+    this.sendLocalReply(outcome);
+  }
+
+  #encodeHeaders(headers: HeaderMap, endStream: boolean): void {
+    const { info } = this;
+    const { stats, listenerStats, model } = this.#config;
+    this.responseHeaders = headers;
+    this.#responseStarted = true;
+    const close = this.#connection.closesAfterResponse(this.#handle, this.#requestEnded, headers);
+    this.#config.normalizer.response(headers, this.requestHeaders, this.worker, close);
+    if (close) this.#handle.closeAfterResponse();
+    info.responseCode = headers.status;
+    info.headerBytesSent = headers.byteSize();
+    info.downstreamFirstTxMs = this.worker.dispatcher.now;
+    this.#chargeResponse(headers.status, stats, listenerStats);
+    if (!this.#requestEnded) stats.inc(AT.downstream_rq_response_before_rq_complete);
+    void model;
+    this.#handle.sendHeaders(headers, endStream);
+    if (endStream) this.#endResponse();
+  }
+
+  #chargeResponse(status: number, stats: ConnectionManagerConfig['stats'], listenerStats: ConnectionManagerConfig['listenerStats']): void {
+    stats.inc(AT.downstream_rq_completed);
+    listenerStats.inc(this.#config.listenerAt.downstream_rq_completed);
+    const kind = Math.floor(status / 100);
+    if (kind < 1 || kind > 5) return;
+    const offset = this.#config.classOffsets[kind]!;
+    stats.inc(offset);
+    listenerStats.inc(this.#config.listenerClassOffsets[kind]!);
+  }
+
+  #encodeData(chunk: Buffer, endStream: boolean): void {
+    this.info.bytesSent += chunk.length;
+    if (!this.#handle.sendData(chunk, endStream) && !endStream) this.#router?.pauseResponse();
+    if (endStream) this.#endResponse();
+  }
+
+  #encodeTrailers(trailers: HeaderMap): void {
+    this.responseTrailers = trailers;
+    this.#handle.sendTrailers(trailers);
+    this.#endResponse();
+  }
+
+  #endResponse(): void {
+    this.#responseEnded = true;
+    this.info.downstreamLastTxMs = this.worker.dispatcher.now;
+    this.#finish();
+  }
+
+  // ---- timeouts ---------------------------------------------------------------------------------------------------
+
+  onTimer(timer: Timer): void {
+    if (this.#finished) return;
+    const { stats } = this.#config;
+    if (timer === this.#idleTimer) {
+      stats.inc(AT.downstream_rq_idle_timeout);
+      this.#timeOut(PROXY_ERRORS.streamIdleTimeout);
+    } else if (timer === this.#requestTimer) {
+      stats.inc(AT.downstream_rq_timeout);
+      this.sendLocalReply(PROXY_ERRORS.requestTimeout);
+    } else if (timer === this.#headersTimer) {
+      stats.inc(AT.downstream_rq_header_timeout);
+      this.sendLocalReply(PROXY_ERRORS.requestHeaderTimeout);
+    } else if (timer === this.#durationTimer) {
+      stats.inc(AT.downstream_rq_max_duration_reached);
+      this.#timeOut(PROXY_ERRORS.downstreamDurationTimeout);
+    } else if (timer === this.#periodicLogTimer) {
+      this.#log('DownstreamPeriodic');
+      this.worker.dispatcher.arm(timer, this.#config.model.accessLogFlushIntervalMs);
+    }
+  }
+
+  /** 408 while the request is still coming, 504 after it, as Envoy's maybeRequestTimeoutCode. */
+  #timeOut(error: RouterLocalReply): void {
+    this.sendLocalReply(this.#requestEnded ? { ...error, status: 504 } : error);
+  }
+
+  // ---- the end ----------------------------------------------------------------------------------------------------
+
+  #logStart(): void {
+    this.#log('DownstreamStart');
+  }
+
+  #log(type: string): void {
+    const { accessLoggers } = this.#config;
+    if (accessLoggers.length === 0) return;
+    this.info.wireBytesReceived = this.#handle.wireBytesReceived;
+    this.info.wireBytesSent = this.#handle.wireBytesSent;
+    this.accessLogType = type;
+    for (const logger of accessLoggers) logger.log(this);
+  }
+
+  /** Starts periodic access-log records, where configured. */
+  startPeriodicLog(): void {
+    const intervalMs = this.#config.model.accessLogFlushIntervalMs;
+    if (intervalMs <= 0) return;
+    this.#periodicLogTimer = new Timer(this);
+    this.worker.dispatcher.arm(this.#periodicLogTimer, intervalMs);
+  }
+
+  #endPasses(): void {
+    this.#requestPass?.end();
+    this.#responsePass?.end();
+    this.#requestPass = undefined;
+    this.#responsePass = undefined;
+    this.#router?.destroy();
+    this.#router = undefined;
+    const filters = this.#filters;
+    this.#filters = [];
+    for (const filter of filters) {
+      try {
+        filter.onDestroy?.();
+      } catch (error) {
+        this.worker.log.error('filter', `onDestroy failed: ${String(error)}`);
+      }
+    }
+  }
+
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const { dispatcher } = this.worker;
+    dispatcher.disarm(this.#idleTimer);
+    if (this.#requestTimer !== undefined) dispatcher.disarm(this.#requestTimer);
+    if (this.#headersTimer !== undefined) dispatcher.disarm(this.#headersTimer);
+    if (this.#durationTimer !== undefined) dispatcher.disarm(this.#durationTimer);
+    if (this.#periodicLogTimer !== undefined) dispatcher.disarm(this.#periodicLogTimer);
+    this.#endPasses();
+    this.#signal?.abort();
+    const { info } = this;
+    const { stats } = this.#config;
+    info.endMs = dispatcher.now;
+    stats.dec(AT.downstream_rq_active);
+    stats.record(AT.downstream_rq_time, Math.floor(info.endMs - info.startMs));
+    this.#log('DownstreamEnd');
+    this.#connection.streamEnded(this, this.#requestBegan && this.#responseEnded);
+  }
+}
+
+void Continue;

@@ -1,0 +1,210 @@
+import { describe, expect, test } from 'vitest';
+import { CollectBody, Continue, Detach, type HttpFilter, type LocalReply } from '../../../src/filters/http/filter.ts';
+import { FilterPass, type Direction, type PassOwner } from '../../../src/proxy/http/filter-pass.ts';
+import { HeaderMap } from '../../../src/proxy/http/headers.ts';
+
+class Recorder implements PassOwner {
+  readonly log: string[] = [];
+  passHeaders(_: Direction, headers: HeaderMap, end: boolean): void {
+    this.log.push(`H${[...headers.entries()].map(([name]) => name).join(',')}${end ? '.' : ''}`);
+  }
+  passData(_: Direction, chunk: Buffer, end: boolean): void {
+    this.log.push(`D(${chunk.toString()})${end ? '.' : ''}`);
+  }
+  passTrailers(): void {
+    this.log.push('T');
+  }
+  pauseSource(): void {
+    this.log.push('pause');
+  }
+  resumeSource(): void {
+    this.log.push('resume');
+  }
+  filterReply(_: Direction, reply: LocalReply): void {
+    this.log.push(`reply ${reply.status}`);
+  }
+  filterFailed(_: Direction, error: unknown): void {
+    this.log.push(`failed ${(error as Error).message}`);
+  }
+  bodyTooLarge(): void {
+    this.log.push('too large');
+  }
+  turn(body: () => void): void {
+    body();
+  }
+}
+
+const pass = (filters: HttpFilter[], direction: Direction = 'request', limit = 1_000) => {
+  const owner = new Recorder();
+  return { log: owner.log, pass: new FilterPass(filters, direction, owner, limit) };
+};
+const bytes = (text: string): Buffer => Buffer.from(text);
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const gate = () => Promise.withResolvers<void>();
+
+describe('FilterPass', () => {
+  test('passes straight through filters without hooks', () => {
+    const { pass: p, log } = pass([{}, { onRequestHeaders: () => Continue }]);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), false);
+    p.trailers(new HeaderMap());
+    expect(log).toEqual(['H', 'D(a)', 'T']);
+  });
+
+  test('runs requests in order and responses in reverse', () => {
+    const mark = (name: string): HttpFilter => ({
+      onRequestHeaders: (headers) => (headers.append(name, ''), Continue),
+      onResponseHeaders: (headers) => (headers.append(name, ''), Continue),
+    });
+    const request = pass([mark('a'), mark('b')]);
+    request.pass.headers(new HeaderMap(), true);
+    expect(request.log).toEqual(['Ha,b.']);
+    const response = pass([mark('a'), mark('b')], 'response');
+    response.pass.headers(new HeaderMap(), true);
+    expect(response.log).toEqual(['Hb,a.']);
+  });
+
+  test('a promise pauses the source, and what comes meanwhile keeps its order', async () => {
+    const open = gate();
+    const { pass: p, log } = pass([
+      {
+        async onRequestHeaders() {
+          await open.promise;
+          return Continue;
+        },
+      },
+    ]);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), false);
+    p.data(bytes('b'), false);
+    p.trailers(new HeaderMap());
+    expect(log).toEqual(['pause']);
+    open.resolve();
+    await settled();
+    expect(log).toEqual(['pause', 'H', 'D(a)', 'D(b)', 'T', 'resume']);
+  });
+
+  test('a wait inside the replay of queued chunks keeps the order too', async () => {
+    const { pass: p, log } = pass([
+      {
+        async onRequestHeaders() {
+          await settled();
+          return Continue;
+        },
+        async onRequestData(chunk) {
+          await settled();
+          return bytes(chunk.toString().toUpperCase());
+        },
+      },
+    ]);
+    p.headers(new HeaderMap(), false);
+    for (const letter of ['a', 'b', 'c']) p.data(bytes(letter), letter === 'c');
+    for (let i = 0; i < 12; i++) await settled();
+    expect(log.filter((entry) => !/pause|resume/.test(entry))).toEqual(['H', 'D(A)', 'D(B)', 'D(C).']);
+    expect(log.filter((entry) => entry === 'pause').length).toBe(log.filter((entry) => entry === 'resume').length);
+  });
+
+  test('collects a body: the hook sees it whole, headers go on before it', () => {
+    const seen: string[] = [];
+    const { pass: p, log } = pass([
+      {
+        onRequestHeaders: () => CollectBody,
+        onRequestData: (chunk) => (seen.push(chunk.toString()), bytes('whole')),
+      },
+      { onRequestHeaders: (headers) => (headers.append('second', ''), Continue) },
+    ]);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), false);
+    p.data(bytes('b'), true);
+    expect(seen).toEqual(['ab']);
+    expect(log).toEqual(['Hsecond', 'D(whole).']);
+  });
+
+  test('two filters may collect one after the other, with trailers behind', () => {
+    const collect: HttpFilter = { onRequestHeaders: () => CollectBody };
+    const { pass: p, log } = pass([collect, collect]);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), false);
+    p.data(bytes('b'), false);
+    p.trailers(new HeaderMap());
+    expect(log).toEqual(['H', 'D(ab)', 'T']);
+  });
+
+  test('a collected body over the limit ends the pass', () => {
+    const { pass: p, log } = pass([{ onRequestHeaders: () => CollectBody }], 'request', 3);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('ab'), false);
+    p.data(bytes('cd'), false);
+    p.data(bytes('ef'), true);
+    expect(log).toEqual(['too large']);
+  });
+
+  test('a local reply ends the pass; later filters see nothing', () => {
+    const { pass: p, log } = pass([
+      { onRequestHeaders: () => ({ status: 403, details: 'denied' }) },
+      {
+        onRequestHeaders() {
+          throw new Error('must not be called');
+        },
+      },
+    ]);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), true);
+    expect(log).toEqual(['reply 403']);
+  });
+
+  test('detach hides the rest of the body from that filter only', () => {
+    let first = 0;
+    let second = 0;
+    const { pass: p, log } = pass([
+      { onRequestData: () => (first++, Detach) },
+      { onRequestData: () => (second++, Continue) },
+    ]);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), false);
+    p.data(bytes('b'), true);
+    expect([first, second]).toEqual([1, 2]);
+    expect(log).toEqual(['H', 'D(a)', 'D(b).']);
+  });
+
+  test('an empty buffer swallows a chunk, but not the end', () => {
+    const { pass: p, log } = pass([{ onRequestData: () => Buffer.alloc(0) }]);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), false);
+    p.data(bytes('b'), true);
+    expect(log).toEqual(['H', 'D().']);
+  });
+
+  test('a throwing and a rejecting hook fail their stream', async () => {
+    const thrown = pass([
+      {
+        onRequestHeaders() {
+          throw new Error('x');
+        },
+      },
+    ]);
+    thrown.pass.headers(new HeaderMap(), true);
+    expect(thrown.log).toEqual(['failed x']);
+    const rejected = pass([{ onRequestHeaders: () => Promise.reject(new Error('y')) }]);
+    rejected.pass.headers(new HeaderMap(), true);
+    await settled();
+    expect(rejected.log).toEqual(['pause', 'failed y']);
+  });
+
+  test('a verdict after the end has no effect', async () => {
+    const open = gate();
+    const { pass: p, log } = pass([
+      {
+        async onRequestHeaders() {
+          await open.promise;
+          return Continue;
+        },
+      },
+    ]);
+    p.headers(new HeaderMap(), true);
+    p.end();
+    open.resolve();
+    await settled();
+    expect(log).toEqual(['pause']);
+  });
+});
