@@ -50,8 +50,13 @@ export interface RoutedStream {
   /** Stops and restarts the request's source; counted. */
   pauseRequest(): void;
   resumeRequest(): void;
-  /** Starts the stream over with changed request headers (internal redirect). False: not possible, forward the response. */
-  recreate(headers: HeaderMap): boolean;
+  /**
+   * Starts the stream over with changed request headers (internal redirect); the body and trailers that the router has
+   * kept come along. False: not possible, forward the response. True: this router has been destroyed.
+   */
+  recreate(headers: HeaderMap, body?: readonly Buffer[], trailers?: HeaderMap): boolean;
+  /** The route that a request with `headers` would take now (targets of internal redirects). Absent: unknown. */
+  resolveRoute?(headers: HeaderMap): Route | undefined;
 }
 
 export interface RouterLocalReply extends Pick<ProxyErrorEntry, 'status' | 'flag' | 'details' | 'body'> {
