@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ProxyProcess } from '../support/proxy-process.ts';
+import { rawExchange, type RawOptions } from '../support/raw-client.ts';
+import type { ScriptedUpstream } from '../support/scripted-upstream.ts';
+
+/** One exchange that is sent to both proxies. */
+export interface Case extends RawOptions {
+  readonly name: string;
+  /** The listener that it goes to. */
+  readonly listener: string;
+  /** Raw request bytes (latin1); `\n` is written as CRLF unless `exact` is set. */
+  readonly send: string;
+  readonly exact?: boolean;
+  /** Leave these out of the comparison, where they depend on timing: give the reason in a comment. */
+  readonly ignore?: readonly ('response' | 'upstream' | 'log' | 'counters' | 'end')[];
+}
+
+/** Everything observable of one exchange, with what differs from run to run replaced by placeholders. */
+export interface Observation {
+  readonly response: string;
+  readonly end: string;
+  readonly upstream: readonly string[];
+  readonly log: readonly string[];
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+const LOG_WAIT_MS = 400;
+
+/** One proxy under comparison. */
+export class Subject {
+  readonly proxy: ProxyProcess;
+  readonly #upstream: ScriptedUpstream;
+  readonly #closedPort: number;
+  #logLines = 0;
+
+  constructor(proxy: ProxyProcess, upstream: ScriptedUpstream, closedPort: number) {
+    this.proxy = proxy;
+    this.#upstream = upstream;
+    this.#closedPort = closedPort;
+  }
+
+  async observe({ listener, send, exact, ...options }: Case, expectedLogLines?: number): Promise<Observation> {
+    const port = this.proxy.ports.get(listener);
+    if (port === undefined) throw new Error(`${this.proxy.name} has no listener ${listener}`);
+    this.#upstream.take();
+    const before = await this.proxy.counters();
+    const data = exact === true ? send : send.replaceAll('\n', '\r\n');
+    const exchange = await rawExchange(port, data, options);
+    const log = await this.#newLogLines(expectedLogLines);
+    const after = await this.proxy.counters();
+    const counters: Record<string, number> = {};
+    for (const [name, value] of [...after].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const delta = value - (before.get(name) ?? 0);
+      if (delta !== 0 && isComparable(name)) counters[this.#withoutPorts(name)] = delta;
+    }
+    return {
+      response: this.normalize(exchange.bytes.toString('latin1')),
+      end: exchange.end,
+      upstream: this.#upstream.take().map((request) => this.normalize(request)),
+      log: log.map((line) => this.normalize(line)),
+      counters,
+    };
+  }
+
+  /** The lines that the access log has got since the last call; waits for `expected` of them, or until it is quiet. */
+  async #newLogLines(expected: number | undefined): Promise<string[]> {
+    const deadline = Date.now() + (expected === 0 ? 30 : LOG_WAIT_MS);
+    for (;) {
+      const lines = readLines(join(this.proxy.dir, 'access.log'));
+      const fresh = lines.length - this.#logLines;
+      if ((fresh > 0 && fresh >= (expected ?? 1)) || Date.now() > deadline) {
+        this.#logLines = lines.length;
+        return lines.slice(lines.length - fresh);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** Replaces what can't be the same in two runs. */
+  normalize(text: string): string {
+    return this.#withoutPorts(text)
+      .replaceAll(/^date: .*$/gim, 'date: DATE')
+      .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UUID')
+      .replaceAll(/^(x-envoy-upstream-service-time): \d+/gim, '$1: N');
+  }
+
+  #withoutPorts(text: string): string {
+    let out = text.replaceAll(`127.0.0.1:${this.#upstream.port}`, 'UPSTREAM').replaceAll(`127.0.0.1:${this.#closedPort}`, 'CLOSED');
+    for (const [name, port] of this.proxy.ports)
+      out = out.replaceAll(`127.0.0.1:${port}`, `LISTENER(${name})`).replaceAll(`127.0.0.1_${port}`, `LISTENER(${name})`);
+    return out.replaceAll(/127\.0\.0\.1:\d{4,5}/g, '127.0.0.1:PORT');
+  }
+}
+
+const readLines = (file: string): string[] => {
+  try {
+    return readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  } catch {
+    return [];
+  }
+};
+
+/** Counters that tell of the exchange; not of the admin requests that read them, of time, or of the process. */
+function isComparable(name: string): boolean {
+  return (
+    /^(http\.(?!admin|async)|cluster\.|listener\.(?!admin)|vhost\.|http1\.)/.test(name) &&
+    !/(_bytes_total|_ms$|connect_attempts|upstream_cx_|flow_control|worker_\d|assignment_|update_)/.test(name)
+  );
+}
+
+/** Starts `binary` with the shared config. */
+export async function startSubject(name: string, binary: string, config: string, upstream: ScriptedUpstream, closedPort: number): Promise<Subject> {
+  const text = config.replaceAll('@UPSTREAM@', String(upstream.port)).replaceAll('@CLOSED@', String(closedPort));
+  return new Subject(await ProxyProcess.start(name, binary, text), upstream, closedPort);
+}
