@@ -15,6 +15,8 @@ export interface ConnectionInfo {
   readonly requestedServerName: string;
   readonly tls: TlsInfo | undefined;
   readonly filterChainName: string;
+  /** Absent on upstream connections. */
+  readonly listenerName?: string;
   /** Monotonic ms at which the connection was accepted or opened. */
   readonly startMs: number;
 }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import type { FormatContext, TextFormatter } from './access-log.ts';
+import { numberToJson, toJson } from './json-text.ts';
 import { builtinOperators } from './operators/builtin.ts';
 import { toBytesText, type Evaluate, type FormatValue, type OperatorEnvironment } from './operators/operator.ts';
 
@@ -34,23 +35,26 @@ export const DEFAULT_LOG_FORMAT =
 export interface ParsedFormat {
   readonly literals: readonly string[];
   readonly operators: readonly Evaluate[];
+  /** The operators (as written) that always print as missing because we don't implement them. */
+  readonly unsupported: readonly string[];
 }
 
 /** `%NAME(args):length%`. The shortest args win, so `)` may stand inside them unless `%` or `:n%` follows it. */
 const command = /%([A-Z0-9_]+)(?:\(([^\n]*?)\))?(?::([0-9]+))?%/y;
 
-/**
- * Parses a format string (Envoy: access log "format rules"). `%%` is a percent sign. Literals come out as latin1 text
- * that holds the bytes of their UTF-8 form. Throws FormatError.
- */
-export function parseFormat(format: string, options: FormatOptions = {}): ParsedFormat {
-  const environment: OperatorEnvironment = {
-    clock: options.clock ?? systemClock,
-    variables: options.variables ?? process.env,
-    hostname: hostname(),
-  };
+/** One piece of a format string as written, before it is known whether it becomes text or a JSON value. */
+interface Command {
+  readonly token: string;
+  readonly name: string;
+  readonly args: string | undefined;
+  readonly length: number | undefined;
+  readonly position: number;
+}
+
+/** Splits a format string into literals and commands. `%%` is a percent sign. */
+function split(format: string): { readonly literals: string[]; readonly commands: Command[] } {
   const literals: string[] = [];
-  const operators: Evaluate[] = [];
+  const commands: Command[] = [];
   let literal = '';
   let at = 0;
   while (at < format.length) {
@@ -75,41 +79,69 @@ export function parseFormat(format: string, options: FormatOptions = {}): Parsed
     const [token, name, args, length] = match;
     literals.push(toBytesText(literal));
     literal = '';
-    operators.push(compileOperator(name!, args, length, percent, environment));
+    commands.push({
+      token,
+      name: name!,
+      args,
+      length: length === undefined ? undefined : Number(length),
+      position: percent,
+    });
     at = percent + token.length;
   }
   literals.push(toBytesText(literal));
-  return { literals, operators };
+  return { literals, commands };
+}
+
+/**
+ * Parses a format string (Envoy: access log "format rules"). Literals come out as latin1 text that holds the bytes of
+ * their UTF-8 form. With `typed`, a string that is one operator and nothing else keeps that operator's value as it is.
+ * Throws FormatError.
+ */
+export function parseFormat(format: string, options: FormatOptions = {}, typed = false): ParsedFormat {
+  const { literals, commands } = split(format);
+  const unsupported: string[] = [];
+  let current: Command | undefined;
+  const environment: OperatorEnvironment = {
+    clock: options.clock ?? systemClock,
+    variables: options.variables ?? process.env,
+    hostname: hostname(),
+    typed: typed && commands.length === 1 && literals[0] === '' && literals[1] === '',
+    operator: (name, args, maxLength) => compileOperator(name, args, maxLength, environment),
+    unsupported: () => void unsupported.push(current!.token),
+  };
+  const operators = commands.map((each) => {
+    current = each;
+    try {
+      return compileOperator(each.name, each.args, each.length, environment);
+    } catch (error) {
+      throw new FormatError(error instanceof Error ? error.message : String(error), each.position);
+    }
+  });
+  return { literals, operators, unsupported };
 }
 
 function compileOperator(
   name: string,
   args: string | undefined,
-  length: string | undefined,
-  position: number,
+  length: number | undefined,
   environment: OperatorEnvironment,
 ): Evaluate {
   const operator = Object.hasOwn(builtinOperators, name) ? builtinOperators[name] : undefined;
-  if (operator === undefined) throw new FormatError(`Not supported field in StreamInfo: ${name}`, position);
-  if (operator.params === 'none' && args !== undefined && args !== '')
-    throw new FormatError(`${name} does not take any parameters or length`, position);
+  if (operator === undefined) throw new Error(`Not supported field in StreamInfo: ${name}`);
+  if (operator.params === 'none' && ((args !== undefined && args !== '') || length !== undefined))
+    throw new Error(`${name} does not take any parameters or length`);
   if (operator.params === 'required' && (args === undefined || args === ''))
-    throw new FormatError(`${name} requires parameters`, position);
-  if (!operator.length && length !== undefined)
-    throw new FormatError(`${name} does not allow length to be specified.`, position);
-  try {
-    return operator.compile(args ?? '', length === undefined ? undefined : Number(length), environment);
-  } catch (error) {
-    throw new FormatError(error instanceof Error ? error.message : String(error), position);
-  }
+    throw new Error(`${name} requires parameters`);
+  if (!operator.length && length !== undefined) throw new Error(`${name} does not allow length to be specified.`);
+  return operator.compile(args ?? '', length, environment);
 }
 
 /** The value of an operator as it stands in text; `missing` where there is none. */
 export function valueToText(value: FormatValue, missing: string): string {
   if (typeof value === 'string') return value;
   if (value === undefined || value === null) return missing;
-  if (typeof value === 'object') return toBytesText(JSON.stringify(value));
-  return String(value);
+  if (typeof value === 'object') return toBytesText(toJson(value));
+  return typeof value === 'number' ? numberToJson(value) : String(value);
 }
 
 /** Compiles a format string once; formatting is then a concatenation. Throws FormatError on a bad one. */

@@ -157,19 +157,22 @@ function breakDown(epochSeconds: number, local: boolean): TimeFields {
   };
 }
 
-/** Nine digits of the fraction of the second, cut (not rounded) to `digits`; -1 = as many as are not zero. */
+/**
+ * The fraction of the second, cut (not rounded) to `digits`; -1 = as many as are not zero. A double holds the time of
+ * today to the microsecond, so the last three of nine digits are zeros, as on Envoy.
+ */
 function fraction(millisecondsOfSecond: number, digits: number): string {
-  const nanoseconds = pad(Math.floor(millisecondsOfSecond * 1e6), 9);
+  const nanoseconds = `${pad(Math.min(999_999, Math.floor(millisecondsOfSecond * 1e3 + 0.1)), 6)}000`;
   return digits === -1 ? nanoseconds.replace(/0+$/, '') || '0' : nanoseconds.slice(0, digits);
 }
 
 /**
  * Compiles a time format (Envoy's START_TIME: strftime plus `%f`, `%1f`..`%9f`, `%s`); '' = `%Y-%m-%dT%H:%M:%S.%3fZ`,
- * or with the offset for `Z` when `local`. What doesn't change within a second is rendered once a second.
+ * or with the offset (`%z`) for `Z` when `local`. What doesn't change within a second is rendered once a second.
  * The result takes ms since the epoch.
  */
 export function compileTime(format: string, local = false): (epochMs: number) => string {
-  const pieces = parse(format === '' ? (local ? '%Y-%m-%dT%H:%M:%S.%3f%Ez' : '%Y-%m-%dT%H:%M:%S.%3fZ') : format);
+  const pieces = parse(format === '' ? (local ? '%Y-%m-%dT%H:%M:%S.%3f%z' : '%Y-%m-%dT%H:%M:%S.%3fZ') : format);
   const runs: string[] = [''];
   const digits: number[] = [];
   let second = Number.NaN;

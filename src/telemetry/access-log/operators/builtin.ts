@@ -1,4 +1,5 @@
 import { addressOperators } from './addresses.ts';
+import { coalesceOperators } from './coalesce.ts';
 import { durationOperators } from './durations.ts';
 import { grpcOperators } from './grpc.ts';
 import { headerOperators } from './headers.ts';
@@ -20,4 +21,5 @@ export const builtinOperators: OperatorTable = {
   ...timeOperators,
   ...grpcOperators,
   ...processOperators,
+  ...coalesceOperators,
 };

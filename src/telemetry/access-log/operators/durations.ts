@@ -1,6 +1,6 @@
 import type { StreamInfo } from '../../../filters/stream-info.ts';
 import type { FormatContext } from '../access-log.ts';
-import { plain, type Operator, type OperatorTable } from './operator.ts';
+import { absent, plain, type Operator, type OperatorTable } from './operator.ts';
 
 /** Monotonic ms of a point in a stream's life; negative = not reached. */
 type TimePoint = (info: StreamInfo) => number;
@@ -19,8 +19,6 @@ const timePoints: Readonly<Record<string, TimePoint>> = {
   DS_RX_BEG: (info) => info.startMs,
   DS_RX_END: (info) => info.requestCompleteMs,
   US_CX_BEG: (info) => info.upstreamConnection?.startMs ?? -1,
-  US_CX_END: notReached,
-  US_HS_END: notReached,
   US_TX_BEG: (info) => info.upstreamFirstTxMs,
   US_TX_END: (info) => info.upstreamLastTxMs,
   US_RX_BEG: (info) => info.upstreamFirstRxMs,
@@ -29,17 +27,20 @@ const timePoints: Readonly<Record<string, TimePoint>> = {
   DS_TX_END: (info) => info.downstreamLastTxMs,
 };
 
+const needsConnectTimes = (point: string): boolean => point === 'US_CX_END' || point === 'US_HS_END';
+
 const unitsPerMs: Readonly<Record<string, number>> = { ms: 1, us: 1e3, ns: 1e6 };
 
 /** `%COMMON_DURATION(start:end:precision)%`. A point that isn't one of Envoy's names is never reached. */
 const commonDuration: Operator = {
   params: 'required',
   length: false,
-  compile(args) {
+  compile(args, _maxLength, environment) {
     const [start, end, precision = 'ms', ...more] = args.split(':');
     if (end === undefined || more.length > 0) throw new Error(`Invalid common duration configuration: ${args}.`);
     const units = unitsPerMs[precision];
     if (units === undefined) throw new Error(`Invalid common duration precision: ${precision}.`);
+    if (needsConnectTimes(start!) || needsConnectTimes(end)) environment.unsupported();
     const from = timePoints[start!] ?? notReached;
     const to = timePoints[end] ?? notReached;
     return ({ info }) => {
@@ -71,4 +72,8 @@ export const durationOperators: OperatorTable = {
       ? undefined
       : Math.floor(info.downstreamLastTxMs - info.upstreamFirstRxMs),
   ),
+  // Only QUIC measures it.
+  ROUNDTRIP_DURATION: plain(() => undefined),
+  DOWNSTREAM_HANDSHAKE_DURATION: absent(),
+  UPSTREAM_CONNECTION_POOL_READY_DURATION: absent(),
 };

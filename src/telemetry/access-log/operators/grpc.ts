@@ -1,6 +1,5 @@
 import type { FormatContext } from '../access-log.ts';
-import type { Operator, OperatorTable } from './operator.ts';
-import { plain } from './operator.ts';
+import { plain, type Operator, type OperatorTable } from './operator.ts';
 
 /** gRPC status names by code, as %GRPC_STATUS% prints them, and in SNAKE_STRING form. */
 const names: readonly (readonly [camel: string, snake: string])[] = [
@@ -62,7 +61,7 @@ const status: Operator = {
   length: false,
   compile(args) {
     if (!['', 'CAMEL_STRING', 'SNAKE_STRING', 'NUMBER'].includes(args))
-      throw new Error('GrpcStatusFormatter only supports CAMEL_STRING, SNAKE_STRING or NUMBER.');
+      throw new Error('GrpcStatusFormatter only supports CAMEL_STRING, SNAKE_STRING or NUMBER. Got: ' + args);
     const form = args === 'SNAKE_STRING' ? 1 : 0;
     return (context) => {
       const code = isGrpcRequest(context) ? grpcStatus(context) : undefined;

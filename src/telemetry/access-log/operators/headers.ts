@@ -73,6 +73,48 @@ function findQueryParam(path: string, name: string): string | undefined {
   return undefined;
 }
 
+/** The whole query string; `DECODED`: with percent-decoded names and values. */
+const queryParams: Operator = {
+  params: 'optional',
+  length: true,
+  compile(args, maxLength) {
+    if (!['', 'ORIG', 'DECODED'].includes(args))
+      throw new Error(`Invalid QUERY_PARAMS option: '${args}', only 'ORIG'/'DECODED' are allowed`);
+    return ({ requestHeaders }) => {
+      const path = requestHeaders?.get(':path') ?? '';
+      const start = path.indexOf('?');
+      if (start === -1) return undefined;
+      const query = path.slice(start + 1);
+      return truncate(args === 'DECODED' ? query.split('&').map(percentDecode).join('&') : query, maxLength);
+    };
+  },
+};
+
+/** `%REQUESTED_SERVER_NAME(SNI_ONLY|SNI_FIRST|HOST_FIRST : ORIG|HOST|ORIG_OR_HOST)%`. */
+const requestedServerName: Operator = {
+  params: 'optional',
+  length: false,
+  compile(args) {
+    const [fallback = '', which = ''] = args.split(':');
+    if (!['', 'SNI_ONLY', 'SNI_FIRST', 'HOST_FIRST'].includes(fallback))
+      throw new Error(
+        `Invalid REQUESTED_SERVER_NAME option: '${fallback}', only 'SNI_ONLY'/'SNI_FIRST'/'HOST_FIRST' are allowed`,
+      );
+    if (!['', 'ORIG', 'HOST', 'ORIG_OR_HOST'].includes(which))
+      throw new Error(
+        `Invalid REQUESTED_SERVER_NAME option: '${which}', only 'ORIG_OR_HOST'/'HOST'/'ORIG' are allowed`,
+      );
+    const main = which === 'HOST' ? ':authority' : 'x-envoy-original-host';
+    const alternative = which === 'HOST' || which === 'ORIG' ? '' : ':authority';
+    const sni = ({ info }: FormatContext): string | undefined => info.connection.requestedServerName || undefined;
+    const host = (context: FormatContext): string | undefined =>
+      findHeader(context.requestHeaders, main, alternative) || undefined;
+    if (fallback === 'SNI_FIRST') return (context) => sni(context) ?? host(context);
+    if (fallback === 'HOST_FIRST') return (context) => host(context) ?? sni(context);
+    return sni;
+  },
+};
+
 function percentDecode(text: string): string {
   return text.includes('%')
     ? text.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
@@ -90,10 +132,10 @@ const path: Operator = {
   length: true,
   compile(args, maxLength) {
     const [query = '', which = ''] = args.split(':');
-    if (args.split(':').length > 2) throw new Error(`Invalid PATH parameters: ${args}`);
-    if (!['', 'WQ', 'NQ'].includes(query)) throw new Error(`Invalid PATH option: ${query}, only WQ/NQ are allowed`);
+    if (!['', 'WQ', 'NQ'].includes(query))
+      throw new Error(`Invalid PATH option: '${query}', only 'WQ'/'NQ' are allowed`);
     if (!['', 'ORIG', 'PATH', 'ORIG_OR_PATH'].includes(which))
-      throw new Error(`Invalid PATH option: ${which}, only ORIG/PATH/ORIG_OR_PATH are allowed`);
+      throw new Error(`Invalid PATH option: '${which}', only 'ORIG'/'PATH'/'ORIG_OR_PATH' are allowed`);
     const main = which === 'PATH' ? ':path' : 'x-envoy-original-path';
     const alternative = which === 'PATH' || which === 'ORIG' ? '' : ':path';
     return ({ requestHeaders }) => {
@@ -111,8 +153,13 @@ export const headerOperators: OperatorTable = {
   RESP: header('responseHeaders'),
   TRAILER: header('responseTrailers'),
   STREAM_INFO_REQ: header('requestHeaders'),
+  REQUEST_HEADER: header('requestHeaders'),
+  RESPONSE_HEADER: header('responseHeaders'),
+  RESPONSE_TRAILER: header('responseTrailers'),
   REQ_WITHOUT_QUERY: withoutQuery,
   QUERY_PARAM: queryParam,
+  QUERY_PARAMS: queryParams,
+  REQUESTED_SERVER_NAME: requestedServerName,
   PATH: path,
   REQUEST_HEADERS_BYTES: byteSize('requestHeaders'),
   RESPONSE_HEADERS_BYTES: byteSize('responseHeaders'),

@@ -1,30 +1,30 @@
 import type { FormatContext } from '../access-log.ts';
-import { toBytesText, truncate, type FormatValue, type Operator, type OperatorTable } from './operator.ts';
+import { toJson } from '../json-text.ts';
+import { absent, toBytesText, truncate, type FormatValue, type Operator, type OperatorTable } from './operator.ts';
 
 type Source = (context: FormatContext, namespace: string) => unknown;
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A JSON value as an operator yields it: text in bytes form, cut to `maxLength`; structure kept as it is. */
-function asValue(value: unknown, maxLength: number | undefined): FormatValue {
-  if (typeof value === 'string') return truncate(toBytesText(value), maxLength);
-  if (maxLength !== undefined && typeof value === 'object' && value !== null)
-    return truncate(toBytesText(JSON.stringify(value)), maxLength);
+/** A JSON value as an operator yields it: text in bytes form; in a text, cut to `maxLength`. */
+function asValue(value: unknown, maxLength: number | undefined, typed: boolean): FormatValue {
+  if (typeof value === 'string') return typed ? toBytesText(value) : truncate(toBytesText(value), maxLength);
+  if (!typed && typeof value === 'object' && value !== null) return truncate(toBytesText(toJson(value)), maxLength);
   return value as FormatValue;
 }
 
 /** `%X(namespace:key:key...)%`. */
-function metadata(source: Source): Operator {
+function metadata(source: Source, length = false): Operator {
   return {
     params: 'required',
-    length: true,
-    compile(args, maxLength) {
+    length,
+    compile(args, maxLength, { typed }) {
       const [namespace, ...path] = args.split(':');
       return (context) => {
         let value = source(context, namespace!);
         for (const key of path) value = isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
-        return asValue(value, maxLength);
+        return asValue(value, maxLength, typed);
       };
     },
   };
@@ -38,19 +38,22 @@ const sources: Readonly<Record<string, Source>> = {
   CLUSTER: ({ info }, namespace) => own(info.upstreamClusterMetadata, namespace),
   UPSTREAM_HOST: ({ info }, namespace) => own(info.upstreamHost?.metadata, namespace),
   ROUTE: ({ info }, namespace) => own(info.routeMetadata, namespace),
-  // The stream does not know of these yet: they print as missing.
-  LISTENER: () => undefined,
-  LISTENER_FILTER_CHAIN: () => undefined,
-  VIRTUAL_HOST: () => undefined,
 };
+
+/** Sources that the stream does not know of yet. */
+const unknownSources: readonly string[] = ['LISTENER', 'LISTENER_FILTER_CHAIN', 'VIRTUAL_HOST'];
 
 /** `%METADATA(TYPE:namespace:key...)%` (also the formatter extension envoy.formatter.metadata). */
 const anyMetadata: Operator = {
-  params: 'required',
+  params: 'optional',
   length: true,
   compile(args, maxLength, environment) {
     const colon = args.indexOf(':');
     const type = colon === -1 ? args : args.slice(0, colon);
+    if (unknownSources.includes(type)) {
+      environment.unsupported();
+      return () => undefined;
+    }
     const source = Object.hasOwn(sources, type) ? sources[type] : undefined;
     if (source === undefined) throw new Error(`${type} is not supported type of metadata`);
     return metadata(source).compile(colon === -1 ? '' : args.slice(colon + 1), maxLength, environment);
@@ -59,9 +62,9 @@ const anyMetadata: Operator = {
 
 /** `%FILTER_STATE(key:PLAIN|TYPED|FIELD:field)%`. */
 const filterState: Operator = {
-  params: 'required',
+  params: 'optional',
   length: true,
-  compile(args, maxLength) {
+  compile(args, maxLength, { typed }) {
     const [key, mode = '', field = ''] = args.split(':');
     if (key === '') throw new Error('Invalid filter state configuration, key cannot be empty.');
     if (!['', 'PLAIN', 'TYPED', 'FIELD'].includes(mode))
@@ -70,22 +73,21 @@ const filterState: Operator = {
       throw new Error('Invalid filter state serialize type, FIELD should be used with the field name.');
     return ({ info }) => {
       const value = info.filterState.get(key!);
-      if (mode === 'FIELD') return isObject(value) ? asValue(value[field], maxLength) : undefined;
-      if (mode === 'PLAIN') return asValue(value, maxLength);
-      // TYPED is the JSON of the object's message: a string keeps its quotes.
-      return typeof value === 'string'
-        ? truncate(toBytesText(JSON.stringify(value)), maxLength)
-        : asValue(value, maxLength);
+      if (mode === 'FIELD') return isObject(value) ? asValue(value[field], maxLength, typed) : undefined;
+      // As text, TYPED (the default) is the JSON of the object: a string keeps its quotes.
+      if (mode !== 'PLAIN' && !typed && typeof value === 'string')
+        return truncate(toBytesText(JSON.stringify(value)), maxLength);
+      return asValue(value, maxLength, typed);
     };
   },
 };
 
 /** Operators that read metadata and filter state. */
 export const metadataOperators: OperatorTable = {
-  DYNAMIC_METADATA: metadata(sources['DYNAMIC']!),
+  DYNAMIC_METADATA: metadata(sources['DYNAMIC']!, true),
   CLUSTER_METADATA: metadata(sources['CLUSTER']!),
   UPSTREAM_METADATA: metadata(sources['UPSTREAM_HOST']!),
   METADATA: anyMetadata,
   FILTER_STATE: filterState,
-  UPSTREAM_FILTER_STATE: { ...filterState, compile: () => () => undefined },
+  UPSTREAM_FILTER_STATE: absent('optional', true),
 };

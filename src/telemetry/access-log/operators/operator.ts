@@ -13,6 +13,12 @@ export interface OperatorEnvironment {
   readonly clock: Clock;
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly hostname: string;
+  /** The value becomes a JSON value of its own (not part of a text): structure is kept, and never cut short. */
+  readonly typed: boolean;
+  /** Compiles another operator (for %COALESCE%). Throws like `compileText`. */
+  operator(name: string, args: string | undefined, maxLength: number | undefined): Evaluate;
+  /** Says that this use of the operator is understood but always yields a missing value. */
+  unsupported(): void;
 }
 
 /** A command operator of format strings: `%NAME(args):maxLength%`. */
@@ -30,6 +36,18 @@ export type OperatorTable = Readonly<Record<string, Operator>>;
 /** An operator without arguments. */
 export function plain(evaluate: Evaluate): Operator {
   return { params: 'none', length: false, compile: () => evaluate };
+}
+
+/** An operator that Envoy knows and whose value we cannot give: it prints as missing, and is named as unsupported. */
+export function absent(params: Operator['params'] = 'none', length = false): Operator {
+  return {
+    params,
+    length,
+    compile(_args, _maxLength, environment) {
+      environment.unsupported();
+      return () => undefined;
+    },
+  };
 }
 
 /** Cuts `text` to `maxLength` bytes (characters, as text is latin1). */

@@ -1,5 +1,5 @@
 import { formatResponseFlags } from '../../../filters/response-flags.ts';
-import { plain, type Operator, type OperatorTable } from './operator.ts';
+import { absent, plain, type Operator, type OperatorTable } from './operator.ts';
 
 const responseCodeDetails: Operator = {
   params: 'optional',
@@ -33,6 +33,15 @@ export const streamOperators: OperatorTable = {
   UPSTREAM_WIRE_BYTES_SENT: plain(({ info }) => info.upstreamWireBytesSent),
   UPSTREAM_HEADER_BYTES_RECEIVED: plain(({ info }) => info.upstreamHeaderBytesReceived),
   UPSTREAM_HEADER_BYTES_SENT: plain(({ info }) => info.upstreamHeaderBytesSent),
+  // HTTP/1 headers are never compressed.
+  DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: plain(({ info }) => info.headerBytesReceived),
+  DOWNSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: plain(({ info }) => info.headerBytesSent),
+  UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED: plain(({ info }) => info.upstreamHeaderBytesReceived),
+  UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT: plain(({ info }) => info.upstreamHeaderBytesSent),
+  // Only QUIC counts these.
+  BYTES_RETRANSMITTED: plain(() => 0),
+  PACKETS_RETRANSMITTED: plain(() => 0),
+  DOWNSTREAM_CX_RTT: plain(() => 0),
 
   ROUTE_NAME: plain(({ info }) => info.routeName || undefined),
   VIRTUAL_CLUSTER_NAME: plain(({ info }) => info.virtualClusterName || undefined),
@@ -43,9 +52,22 @@ export const streamOperators: OperatorTable = {
     ({ info }) => info.upstreamTransportFailureReason.replaceAll(' ', '_') || undefined,
   ),
   FILTER_CHAIN_NAME: plain(({ info }) => info.connection.filterChainName || undefined),
-  REQUESTED_SERVER_NAME: plain(({ info }) => info.connection.requestedServerName || undefined),
   CONNECTION_ID: plain(({ info }) => info.connection.id),
   UPSTREAM_CONNECTION_ID: plain(({ info }) => info.upstreamConnection?.id ?? 0),
   STREAM_ID: plain(({ info }) => info.streamId || undefined),
   TRACE_ID: plain(({ info }) => info.traceId || undefined),
+  LISTENER_NAME: plain(({ info }) => info.connection.listenerName || undefined),
+  CUSTOM_FLAGS: plain(() => ''),
+
+  SPAN_ID: absent(),
+  ROUTE_RESOLUTION_COUNT: absent(),
+  ROUTE_RESOLUTION_TIME_US: absent(),
+  DOWNSTREAM_DETECTED_CLOSE_TYPE: absent(),
+  DOWNSTREAM_LOCAL_CLOSE_REASON: absent(),
+  UPSTREAM_DETECTED_CLOSE_TYPE: absent(),
+  UPSTREAM_LOCAL_CLOSE_REASON: absent(),
+  UPSTREAM_CONNECTION_IDS_ATTEMPTED: absent(),
+  UPSTREAM_SERVER_NAME: absent(),
+  CEL: absent('optional', true),
+  TYPED_CEL: absent('optional', true),
 };

@@ -1,5 +1,5 @@
 import type { TlsInfo } from '../../../filters/stream-info.ts';
-import { toBytesText, plain, type Operator, type OperatorTable } from './operator.ts';
+import { absent, plain, toBytesText, type Operator, type OperatorTable } from './operator.ts';
 
 type Read = (tls: TlsInfo) => string;
 
@@ -16,52 +16,54 @@ const upstream = (read: Read): Operator =>
     return (tls && toBytesText(read(tls))) || undefined;
   });
 
-/** Operators about TLS. What TlsInfo does not carry (the rarer SANs, SHA-1 fingerprints, validity) is always missing. */
-const absent: Operator = plain(() => undefined);
-const absentTime: Operator = { params: 'optional', length: false, compile: () => () => undefined };
+/** Operators about TLS: missing on plain-text connections. */
 
 export const tlsOperators: OperatorTable = {
   DOWNSTREAM_TLS_VERSION: downstream((tls) => tls.version),
   DOWNSTREAM_TLS_CIPHER: downstream((tls) => tls.cipher),
+  DOWNSTREAM_TLS_GROUP: absent(),
   DOWNSTREAM_TLS_SESSION_ID: downstream((tls) => tls.sessionId),
   DOWNSTREAM_PEER_URI_SAN: downstream((tls) => tls.peerUriSans.join(',')),
   DOWNSTREAM_PEER_DNS_SAN: downstream((tls) => tls.peerDnsSans.join(',')),
-  DOWNSTREAM_PEER_IP_SAN: absent,
-  DOWNSTREAM_PEER_EMAIL_SAN: absent,
-  DOWNSTREAM_PEER_OTHERNAME_SAN: absent,
+  DOWNSTREAM_PEER_IP_SAN: absent(),
+  DOWNSTREAM_PEER_EMAIL_SAN: absent(),
+  DOWNSTREAM_PEER_OTHERNAME_SAN: absent(),
   DOWNSTREAM_PEER_SUBJECT: downstream((tls) => tls.peerSubject),
   DOWNSTREAM_PEER_ISSUER: downstream((tls) => tls.peerIssuer),
+  DOWNSTREAM_PEER_ISSUER_SERIAL: absent(),
+  DOWNSTREAM_PEER_ISSUER_FINGERPRINT_256: absent(),
   DOWNSTREAM_PEER_SERIAL: downstream((tls) => tls.peerSerial),
   DOWNSTREAM_PEER_FINGERPRINT_256: downstream((tls) => tls.peerFingerprint256),
-  DOWNSTREAM_PEER_FINGERPRINT_1: absent,
-  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256: absent,
-  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1: absent,
-  DOWNSTREAM_PEER_CHAIN_SERIALS: absent,
+  DOWNSTREAM_PEER_FINGERPRINT_1: absent(),
+  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256: absent(),
+  DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1: absent(),
+  DOWNSTREAM_PEER_CHAIN_SERIALS: absent(),
   DOWNSTREAM_PEER_CERT: downstream((tls) => tls.peerCertificate),
-  DOWNSTREAM_PEER_CERT_V_START: absentTime,
-  DOWNSTREAM_PEER_CERT_V_END: absentTime,
+  DOWNSTREAM_PEER_CERT_V_START: absent('optional'),
+  DOWNSTREAM_PEER_CERT_V_END: absent('optional'),
   DOWNSTREAM_LOCAL_URI_SAN: downstream((tls) => tls.localUriSans.join(',')),
-  DOWNSTREAM_LOCAL_DNS_SAN: absent,
-  DOWNSTREAM_LOCAL_IP_SAN: absent,
-  DOWNSTREAM_LOCAL_EMAIL_SAN: absent,
-  DOWNSTREAM_LOCAL_OTHERNAME_SAN: absent,
+  DOWNSTREAM_LOCAL_DNS_SAN: absent(),
+  DOWNSTREAM_LOCAL_IP_SAN: absent(),
+  DOWNSTREAM_LOCAL_EMAIL_SAN: absent(),
+  DOWNSTREAM_LOCAL_OTHERNAME_SAN: absent(),
   DOWNSTREAM_LOCAL_SUBJECT: downstream((tls) => tls.localSubject),
-  DOWNSTREAM_TRANSPORT_FAILURE_REASON: absent,
-  TLS_JA3_FINGERPRINT: absent,
-  TLS_JA4_FINGERPRINT: absent,
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: absent(),
+  TLS_JA3_FINGERPRINT: absent(),
+  TLS_JA4_FINGERPRINT: absent(),
 
   UPSTREAM_TLS_VERSION: upstream((tls) => tls.version),
   UPSTREAM_TLS_CIPHER: upstream((tls) => tls.cipher),
+  UPSTREAM_TLS_GROUP: absent(),
   UPSTREAM_TLS_SESSION_ID: upstream((tls) => tls.sessionId),
   UPSTREAM_PEER_ISSUER: upstream((tls) => tls.peerIssuer),
   UPSTREAM_PEER_SUBJECT: upstream((tls) => tls.peerSubject),
   UPSTREAM_PEER_CERT: upstream((tls) => tls.peerCertificate),
-  UPSTREAM_PEER_CERT_V_START: absentTime,
-  UPSTREAM_PEER_CERT_V_END: absentTime,
+  UPSTREAM_PEER_CERT_V_START: absent('optional'),
+  UPSTREAM_PEER_CERT_V_END: absent('optional'),
   UPSTREAM_PEER_URI_SAN: upstream((tls) => tls.peerUriSans.join(',')),
   UPSTREAM_PEER_DNS_SAN: upstream((tls) => tls.peerDnsSans.join(',')),
-  UPSTREAM_PEER_IP_SAN: absent,
+  UPSTREAM_PEER_IP_SAN: absent(),
   UPSTREAM_LOCAL_URI_SAN: upstream((tls) => tls.localUriSans.join(',')),
-  UPSTREAM_LOCAL_DNS_SAN: absent,
-  UPSTREAM_LOCAL_IP_SAN: absent,
+  UPSTREAM_LOCAL_DNS_SAN: absent(),
+  UPSTREAM_LOCAL_IP_SAN: absent(),
 };
