@@ -66,7 +66,7 @@ export class Subject {
   /** The lines that the access log has got since the last call; waits for `expected` of them, or until it is quiet. */
   async #newLogLines(expected: number | undefined): Promise<string[]> {
     const deadline = Date.now() + (expected === 0 ? 30 : LOG_WAIT_MS);
-    for (;) {
+    for (;;) {
       const lines = readLines(join(this.proxy.dir, 'access.log'));
       const fresh = lines.length - this.#logLines;
       if ((fresh > 0 && fresh >= (expected ?? 1)) || Date.now() > deadline) {
@@ -86,9 +86,13 @@ export class Subject {
   }
 
   #withoutPorts(text: string): string {
-    let out = text.replaceAll(`127.0.0.1:${this.#upstream.port}`, 'UPSTREAM').replaceAll(`127.0.0.1:${this.#closedPort}`, 'CLOSED');
+    let out = text
+      .replaceAll(`127.0.0.1:${this.#upstream.port}`, 'UPSTREAM')
+      .replaceAll(`127.0.0.1:${this.#closedPort}`, 'CLOSED');
     for (const [name, port] of this.proxy.ports)
-      out = out.replaceAll(`127.0.0.1:${port}`, `LISTENER(${name})`).replaceAll(`127.0.0.1_${port}`, `LISTENER(${name})`);
+      out = out
+        .replaceAll(`127.0.0.1:${port}`, `LISTENER(${name})`)
+        .replaceAll(`127.0.0.1_${port}`, `LISTENER(${name})`);
     return out.replaceAll(/127\.0\.0\.1:\d{4,5}/g, '127.0.0.1:PORT');
   }
 }
@@ -110,7 +114,13 @@ function isComparable(name: string): boolean {
 }
 
 /** Starts `binary` with the shared config. */
-export async function startSubject(name: string, binary: string, config: string, upstream: ScriptedUpstream, closedPort: number): Promise<Subject> {
+export async function startSubject(
+  name: string,
+  binary: string,
+  config: string,
+  upstream: ScriptedUpstream,
+  closedPort: number,
+): Promise<Subject> {
   const text = config.replaceAll('@UPSTREAM@', String(upstream.port)).replaceAll('@CLOSED@', String(closedPort));
   return new Subject(await ProxyProcess.start(name, binary, text), upstream, closedPort);
 }
