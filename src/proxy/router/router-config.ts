@@ -1,0 +1,57 @@
+import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
+import type { RouterOptions } from '../http/request-sink.ts';
+import type { WorkerContext } from '../worker-context.ts';
+import { ResponseCodeStats } from './response-code-stats.ts';
+import { RetryPolicy } from './retry-policy.ts';
+import { ROUTER_STATS } from './router-stats.ts';
+import type { RetryPolicyModel } from './route.ts';
+
+/** Most prefixes for which response codes are counted apart; `x-envoy-upstream-alt-stat-name` may name any number. */
+const MAX_CODE_STATS = 1024;
+
+/**
+ * What all router instances of one HTTP connection manager share on one worker (Envoy's router FilterConfig): options,
+ * stats, and what is compiled or resolved once instead of once a request.
+ */
+export class RouterConfig {
+  readonly worker: WorkerContext;
+  readonly options: RouterOptions;
+  /** `http.<stat_prefix>.` with ROUTER_STATS. */
+  readonly stats: StatBlock;
+  readonly #policies = new WeakMap<RetryPolicyModel, RetryPolicy>();
+  readonly #codeStats = new Map<string, ResponseCodeStats>();
+  #mirror: RouterConfig | undefined = undefined;
+
+  /** `scope` is the connection manager's: `http.<stat_prefix>.`. */
+  constructor(worker: WorkerContext, options: RouterOptions, scope: StatsScope) {
+    this.worker = worker;
+    this.options = options;
+    this.stats = scope.block(ROUTER_STATS);
+  }
+
+  /** The compiled form of `model`; the same each time. */
+  retryPolicy(model: RetryPolicyModel): RetryPolicy {
+    let policy = this.#policies.get(model);
+    if (policy === undefined) {
+      policy = new RetryPolicy(model);
+      this.#policies.set(model, policy);
+    }
+    return policy;
+  }
+
+  /** Response codes below `prefix` (which ends with '.'). Undefined once there are too many prefixes. */
+  codeStats(prefix: string): ResponseCodeStats | undefined {
+    let stats = this.#codeStats.get(prefix);
+    if (stats === undefined && this.#codeStats.size < MAX_CODE_STATS) {
+      stats = new ResponseCodeStats(this.worker.stats, prefix);
+      this.#codeStats.set(prefix, stats);
+    }
+    return stats;
+  }
+
+  /** The config for mirrored requests: the same options, counted below `http.async-client.`. */
+  get mirror(): RouterConfig {
+    const { worker, options } = this;
+    return (this.#mirror ??= new RouterConfig(worker, options, worker.stats.scope('http.async-client')));
+  }
+}
