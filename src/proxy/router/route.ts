@@ -23,6 +23,8 @@ export interface RouteTable {
   readonly model: RouteConfigModel;
   /** Picks virtual host, route and (weighted) cluster. Undefined: 404 NR. `randomValue` decides weights and fractions. */
   resolve(headers: HeaderMap, info: StreamInfo, randomValue: number): Route | undefined;
+  /** Gives its stats back. Once no new stream is given this table; streams that took a route of it may go on. */
+  close(): void;
 }
 
 /** The route that a request took: the compiled route itself, or one of its weighted clusters in front of it. */
@@ -97,14 +99,20 @@ export interface ForwardAction {
 export interface RedirectAction {
   readonly kind: 'redirect';
   readonly status: number;
-  /** The `location` for this request. */
-  location(headers: HeaderMap): string;
+  /**
+   * The `location` for this request; call it once a request. A path rewrite changes `:path` in `headers` and, if
+   * `insertOriginalPath` (default true), leaves the old one in `x-envoy-original-path`, where Envoy's logs show it.
+   */
+  location(headers: HeaderMap, insertOriginalPath?: boolean): string;
 }
 
 export interface DirectResponseAction {
   readonly kind: 'direct-response';
   readonly status: number;
+  /** Latin1 text, one character per byte. */
   readonly body: string;
+  /** The request's own URL for a status of 201 or 3xx, for which Envoy adds a `location`; else ''. */
+  location(headers: HeaderMap): string;
 }
 
 /** A route for other purposes than forwarding: the request gets 404, as in Envoy. */
