@@ -1,0 +1,108 @@
+// npm run bench [-- --rounds N --seconds N --case TEXT --peer a,b --write]
+// Measures CPU per request of Outrigger beside its peers, interleaved, each pinned to core 0; see docs/benchmarks.md.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CASES, type BenchCase } from './cases.ts';
+import { load } from './generator.ts';
+import { PEERS } from './peers/peers.ts';
+import { BenchProcess } from './process.ts';
+import { renderReport, type CaseReport, type Row } from './report.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    case: { type: 'string', default: '' },
+    peer: { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const seconds = Number(values.seconds);
+const cases = CASES.filter(({ name }) => name.includes(values.case));
+const wanted = values.peer === '' ? undefined : values.peer.split(',');
+const peers = PEERS.filter(({ name }) => wanted === undefined || wanted.includes(name));
+const MiB = 1024 * 1024;
+const upstreamPort = 21_000 + Math.floor(Math.random() * 1000) * 20;
+const proxyCpu = 0;
+const loadCpu = cpus().length > 1 ? 1 : 0;
+const dir = mkdtempSync(join(tmpdir(), 'outrigger-bench-'));
+
+const median = (numbers: readonly number[]): number =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
+
+interface Slice {
+  readonly cpu: number;
+  readonly user: number;
+  readonly p50us: number;
+  readonly p99us: number;
+  readonly perSecond: number;
+  readonly errors: number;
+}
+
+async function measure(test: BenchCase, proxy: BenchProcess, port: number): Promise<Slice> {
+  const before = proxy.cpu();
+  const began = performance.now();
+  const result = await load(test, port, seconds, loadCpu, dir);
+  const elapsed = (performance.now() - began) / 1000;
+  const after = proxy.cpu();
+  const work = test.perMiB ? (result.requests * test.responseBytes) / MiB : result.requests;
+  const user = (after.user - before.user) / work;
+  const cpu = user + (after.system - before.system) / work;
+  return { cpu, user, p50us: result.p50us, p99us: result.p99us, perSecond: work / elapsed, errors: result.errors };
+}
+
+async function runCase(test: BenchCase): Promise<CaseReport> {
+  await using stack = new AsyncDisposableStack();
+  const running: { name: string; port: number; process: BenchProcess; slices: Slice[] }[] = [];
+  let port = upstreamPort + 2;
+  for (const peer of peers) {
+    if (peer.plainOnly && test.config !== 'plain') continue;
+    port += 2;
+    const argv = peer.command(test.config, port, upstreamPort, dir);
+    if (argv === undefined) {
+      console.log(`${peer.name} is not installed: left out`);
+      continue;
+    }
+    const process = stack.use(await BenchProcess.start(argv, port, proxyCpu));
+    running.push({ name: peer.name, port, process, slices: [] });
+  }
+  for (const { port: target } of running) await load(test, target, 1, loadCpu, dir);
+  for (let round = 0; round < rounds; round++)
+    for (const { process, port: target, slices } of running) slices.push(await measure(test, process, target));
+  const rows = running.map(({ name, process, slices }): Row => {
+    const of = (pick: (slice: Slice) => number): number => median(slices.map(pick));
+    return {
+      peer: name,
+      cpu: of((slice) => slice.cpu),
+      user: of((slice) => slice.user),
+      rssMiB: process.rss(),
+      p50us: of((slice) => slice.p50us),
+      p99us: of((slice) => slice.p99us),
+      perSecond: of((slice) => slice.perSecond),
+      errors: slices.reduce((sum, slice) => sum + slice.errors, 0),
+    };
+  });
+  return { name: test.name, unit: test.perMiB ? 'MiB' : 'request', rows };
+}
+
+try {
+  await using upstream = await BenchProcess.start(
+    [process.execPath, join(import.meta.dirname, 'upstream.ts'), String(upstreamPort)],
+    upstreamPort,
+    loadCpu,
+  );
+  void upstream;
+  const reports: CaseReport[] = [];
+  for (const test of cases) {
+    const report = await runCase(test);
+    reports.push(report);
+    console.log(renderReport([report], rounds, seconds).split('\n## ')[1]);
+  }
+  if (values.write)
+    writeFileSync(join(import.meta.dirname, '../../docs/benchmarks.md'), renderReport(reports, rounds, seconds));
+} finally {
+  rmSync(dir, { recursive: true, force: true });
+}
