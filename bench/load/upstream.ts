@@ -31,7 +31,7 @@ createServer({ noDelay: true }, (socket) => {
   let bodyLeft = 0;
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk: Buffer) => {
-    let text = chunk.latin1Slice();
+    let text = chunk.toString('latin1');
     if (bodyLeft > 0) {
       const taken = Math.min(bodyLeft, text.length);
       bodyLeft -= taken;

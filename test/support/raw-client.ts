@@ -50,7 +50,7 @@ export function rawExchange(port: number, data: string | Buffer, options: RawOpt
       if (pieces.length > 0) setTimeout(next, 15);
       else next();
     });
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
       if (
         options.responses !== undefined &&

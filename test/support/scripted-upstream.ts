@@ -93,7 +93,7 @@ export class ScriptedUpstream implements AsyncDisposable {
         step();
       });
     };
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       buffer += chunk.toString('latin1');
       step();
     });
