@@ -4,13 +4,20 @@ const CHUNK = 1 << 14;
 /**
  * 32-bit cells that all threads see, changed with Atomics: what must hold across workers (circuit-breaker counts, host
  * health flags, active requests of a host). The main thread allocates; slots are numbers that travel in snapshots.
+ *
+ * A count of things in flight is kept twice: in one cell for all threads, which limits are checked against, and in one
+ * cell per *lane* (worker), which only that worker writes. When a worker dies, the main thread takes its lane's share
+ * out of the common cell; nothing leaks.
  */
 export class SharedCells {
+  /** The number of workers. Fixed for the life of the process, and the same on every thread. */
+  readonly lanes: number;
   readonly #chunks: Int32Array[] = [];
   #next = 0;
   readonly #free = new Map<number, number[]>();
 
-  constructor(chunks: readonly SharedArrayBuffer[] = []) {
+  constructor(chunks: readonly SharedArrayBuffer[] = [], lanes = 1) {
+    this.lanes = Math.max(1, lanes);
     for (const chunk of chunks) this.addChunk(chunk);
   }
 
@@ -59,7 +66,12 @@ export class SharedCells {
     return Atomics.add(this.#chunks[slot >> 14]!, slot & (CHUNK - 1), amount) + amount;
   }
 
-  /** Adds 1 unless the value has reached `limit` (unsigned compare against up to 2^32-1); true if it was added. */
+  /** Adds to a cell that only this thread writes (a lane's): a plain add. */
+  bump(slot: number, amount: number): void {
+    this.#chunks[slot >> 14]![slot & (CHUNK - 1)]! += amount;
+  }
+
+  /** Adds 1 unless the value has reached `limit` (up to 2^32-1); true if it was added. */
   acquire(slot: number, limit: number): boolean {
     if (this.add(slot, 1) <= limit) return true;
     this.add(slot, -1);
@@ -68,5 +80,26 @@ export class SharedCells {
 
   release(slot: number): void {
     this.add(slot, -1);
+  }
+
+  /**
+   * Adds 1 to a 64-bit counter: its low half at `slot`, its high half in the next cell. (Its readers may see the low
+   * half wrapped before the high one went up; it is for display.)
+   */
+  count(slot: number): void {
+    if (this.add(slot, 1) === 0) this.add(slot + 1, 1);
+  }
+
+  /** The value of a 64-bit counter. */
+  counted(slot: number): number {
+    return (this.load(slot + 1) >>> 0) * 2 ** 32 + (this.load(slot) >>> 0);
+  }
+
+  /** Main thread: takes what a dead worker's lane still holds out of the common cell. */
+  settle(common: number, lane: number): void {
+    const held = this.load(lane);
+    if (held === 0) return;
+    this.store(lane, 0);
+    this.add(common, -held);
   }
 }

@@ -1,0 +1,262 @@
+import { connect, type Socket, type TcpSocketConnectOpts } from 'node:net';
+import type { BindModel, TcpKeepaliveModel } from '../../../config/cluster-model.ts';
+import type { AddressModel } from '../../../config/common-model.ts';
+import type { ConnectionInfo } from '../../../filters/stream-info.ts';
+import type { StatBlock } from '../../../telemetry/stats/stats.ts';
+import type { ConnectionInput, ConnectionOutput } from '../../codec/connection-io.ts';
+import { currentRead, keepRead } from '../../codec/read-buffer.ts';
+import type { Dispatcher } from '../../dispatcher.ts';
+import { CLUSTER_STATS } from '../cluster-stats.ts';
+import { formatAddress } from '../host.ts';
+import { describeConnectFailure, type ConnectFailure } from './connect-failure.ts';
+
+const READ_BUFFER = 64 * 1024;
+
+/** What a connection is made with; of the cluster. */
+export interface ConnectOptions {
+  readonly address: AddressModel;
+  readonly bind: BindModel | undefined;
+  readonly keepalive: TcpKeepaliveModel | undefined;
+  /** The high watermark of the write buffer; 0 = none. */
+  readonly bufferLimitBytes: number;
+  readonly stats: StatBlock;
+  readonly connectionId: number;
+}
+
+/** Who owns an upstream socket. Every call is made inside a dispatcher turn. */
+export interface UpstreamSocketOwner {
+  onConnected(info: ConnectionInfo): void;
+  /**
+   * The socket is gone: exactly once, last. `local`: we closed it (or could not bind). `failure` if it never connected
+   * and we didn't give up ourselves.
+   */
+  onSocketClosed(local: boolean, failure: ConnectFailure | undefined): void;
+}
+
+/** The socket of one upstream connection, as its pool and its codec use it. */
+export interface UpstreamSocket extends ConnectionOutput {
+  /** Where bytes go to; set before the connection is up. */
+  input: ConnectionInput | undefined;
+}
+
+export type Connector = (dispatcher: Dispatcher, options: ConnectOptions, owner: UpstreamSocketOwner) => UpstreamSocket;
+
+/** Opens a plain TCP connection, or one to a Unix socket. */
+export const connectRawBuffer: Connector = (dispatcher, options, owner) =>
+  new RawBufferSocket(dispatcher, options, owner);
+
+class RawBufferSocket implements UpstreamSocket {
+  input: ConnectionInput | undefined = undefined;
+  readonly #dispatcher: Dispatcher;
+  readonly #options: ConnectOptions;
+  readonly #owner: UpstreamSocketOwner;
+  readonly #socket: Socket;
+  readonly #stats: StatBlock;
+  #buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+  #connected = false;
+  #closing = false;
+  #local = false;
+  #failure: ConnectFailure | undefined = undefined;
+  #pauses = 0;
+  #lastRead = 0;
+  #buffered = 0;
+
+  constructor(dispatcher: Dispatcher, options: ConnectOptions, owner: UpstreamSocketOwner) {
+    this.#dispatcher = dispatcher;
+    this.#options = options;
+    this.#owner = owner;
+    this.#stats = options.stats;
+    const onread = {
+      buffer: () => this.#buffer,
+      callback: (size: number): boolean => {
+        this.#onRead(size);
+        return true;
+      },
+    };
+    const shared = {
+      onread,
+      allowHalfOpen: true,
+      noDelay: true,
+      writableHighWaterMark: options.bufferLimitBytes > 0 ? options.bufferLimitBytes : Number.MAX_SAFE_INTEGER,
+    };
+    const { address } = options;
+    const socket = connect(
+      address.kind === 'pipe'
+        ? { ...shared, path: abstractPath(address.path) }
+        : tcpOptions(address.host, address.port, options.bind, shared),
+    );
+    this.#socket = socket;
+    if (options.keepalive !== undefined && address.kind === 'socket') {
+      const { timeMs, intervalMs, probes } = options.keepalive;
+      // Older Node versions take only the first two.
+      socket.setKeepAlive(true, timeMs ?? 7_200_000, intervalMs ?? 75_000, probes ?? 9);
+    }
+    socket.on('connect', () => this.#onConnect());
+    socket.on('drain', () => this.#onDrain());
+    socket.on('end', () => this.#onEnd());
+    socket.on('error', (error) => this.#onError(error));
+    socket.on('close', () => this.#onClose());
+  }
+
+  write(data: string | Uint8Array): boolean {
+    if (this.#closing) return true;
+    const socket = this.#socket;
+    const accepted = typeof data === 'string' ? socket.write(data, 'latin1') : socket.write(data);
+    this.#stats.add(CLUSTER_STATS.at.upstream_cx_tx_bytes_total, data.length);
+    const length = socket.writableLength;
+    // A chunk that is still to be written must not be overwritten by the next read.
+    if (length !== 0 && typeof data !== 'string') keepRead();
+    if (length !== this.#buffered) this.#setBuffered(length);
+    return accepted;
+  }
+
+  pauseRead(): void {
+    if (this.#pauses++ === 0 && !this.#closing) this.#socket.pause();
+  }
+
+  resumeRead(): void {
+    if (this.#pauses > 0 && --this.#pauses === 0 && !this.#closing) this.#socket.resume();
+  }
+
+  close(how: 'flush' | 'abort'): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#local = true;
+    if (how === 'flush' && this.#connected && this.#socket.writableLength > 0) this.#socket.destroySoon();
+    else this.#socket.destroy();
+  }
+
+  #onConnect(): void {
+    if (this.#closing) return;
+    this.#connected = true;
+    this.#dispatcher.begin();
+    try {
+      this.#owner.onConnected(this.#describe());
+    } finally {
+      this.#dispatcher.end();
+    }
+  }
+
+  #onRead(size: number): void {
+    if (this.#closing) return;
+    const stats = this.#stats;
+    stats.add(CLUSTER_STATS.at.upstream_cx_rx_bytes_total, size);
+    if (size !== this.#lastRead) {
+      // As in Envoy: the size of the last read stands until the next one.
+      stats.add(CLUSTER_STATS.at.upstream_cx_rx_bytes_buffered, size - this.#lastRead);
+      this.#lastRead = size;
+    }
+    this.#dispatcher.begin();
+    currentRead.kept = false;
+    try {
+      this.input?.onData(this.#buffer.subarray(0, size));
+    } finally {
+      this.#dispatcher.end();
+    }
+    if (currentRead.kept) this.#buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+  }
+
+  #onEnd(): void {
+    if (this.#closing) return;
+    this.#dispatcher.begin();
+    try {
+      this.input?.onEnd();
+    } finally {
+      this.#dispatcher.end();
+    }
+    // HTTP upstreams that half-close are done with; whatever the codec wanted to close itself it has closed by now.
+    if (!this.#closing) {
+      this.#closing = true;
+      this.#socket.destroy();
+    }
+  }
+
+  #onDrain(): void {
+    this.#setBuffered(this.#socket.writableLength);
+    if (this.#closing) return;
+    this.#dispatcher.begin();
+    try {
+      this.input?.onDrain();
+    } finally {
+      this.#dispatcher.end();
+    }
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    if (this.#connected || this.#closing) return;
+    this.#failure = describeConnectFailure(error, this.#options.address);
+    if (this.#failure.local) this.#local = true;
+    if (this.#failure.bind) this.#stats.inc(CLUSTER_STATS.at.bind_errors);
+  }
+
+  #onClose(): void {
+    this.#closing = true;
+    this.#setBuffered(0);
+    this.#stats.add(CLUSTER_STATS.at.upstream_cx_rx_bytes_buffered, -this.#lastRead);
+    this.#lastRead = 0;
+    const { input } = this;
+    this.input = undefined;
+    this.#dispatcher.begin();
+    try {
+      input?.onClose();
+      this.#owner.onSocketClosed(this.#local, this.#failure);
+    } finally {
+      this.#dispatcher.end();
+    }
+  }
+
+  #setBuffered(length: number): void {
+    this.#stats.add(CLUSTER_STATS.at.upstream_cx_tx_bytes_buffered, length - this.#buffered);
+    this.#buffered = length;
+  }
+
+  #describe(): ConnectionInfo {
+    const { address, connectionId } = this.#options;
+    const socket = this.#socket;
+    const startMs = this.#dispatcher.now;
+    if (address.kind === 'pipe') return describeConnection(connectionId, startMs, address.path, '', 0, '', 0);
+    const remoteIp = socket.remoteAddress ?? address.host;
+    const remotePort = socket.remotePort ?? address.port;
+    const local = socket.localAddress ?? '';
+    return describeConnection(connectionId, startMs, undefined, remoteIp, remotePort, local, socket.localPort ?? 0);
+  }
+}
+
+function tcpOptions(host: string, port: number, bind: BindModel | undefined, shared: object): TcpSocketConnectOpts {
+  const options = { ...shared, host, port };
+  if (bind === undefined) return options;
+  return { ...options, localAddress: bind.address, ...(bind.port !== 0 && { localPort: bind.port }) };
+}
+
+/** `@name` is Linux's abstract namespace. */
+const abstractPath = (path: string): string => (path.startsWith('@') ? `\0${path.slice(1)}` : path);
+
+/** `path`: of a Unix socket, instead of the addresses. */
+export function describeConnection(
+  id: number,
+  startMs: number,
+  path: string | undefined,
+  remoteIp: string,
+  remotePort: number,
+  localIp: string,
+  localPort: number,
+): ConnectionInfo {
+  const text = (host: string, port: number): string => formatAddress({ kind: 'socket', host, port, ipv4Compat: false });
+  const remoteAddress = path ?? text(remoteIp, remotePort);
+  return {
+    id,
+    remoteAddress,
+    remoteIp,
+    remotePort,
+    localAddress: path ?? text(localIp, localPort),
+    localIp,
+    localPort,
+    directRemoteAddress: remoteAddress,
+    directRemoteIp: remoteIp,
+    directRemotePort: remotePort,
+    requestedServerName: '',
+    tls: undefined,
+    filterChainName: '',
+    startMs,
+  };
+}
