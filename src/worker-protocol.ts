@@ -1,0 +1,78 @@
+import type { AddressModel } from './config/common-model.ts';
+import type { SnapshotDelta } from './config/snapshot.ts';
+import type { StatsRegistration } from './telemetry/stats/registration.ts';
+
+/** What a worker thread is started with (`workerData`). */
+export interface WorkerStart {
+  /** 0-based; also the lane of its counts in SharedCells. */
+  readonly index: number;
+  readonly settings: DataPlaneSettings;
+  readonly sharedChunks: readonly SharedArrayBuffer[];
+}
+
+/** What stays the same for the life of a data plane. Structured-cloneable. */
+export interface DataPlaneSettings {
+  readonly concurrency: number;
+  readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  /** How often access logs are written out at least, ms. */
+  readonly fileFlushIntervalMs: number;
+  readonly drainTimeMs: number;
+  readonly drainStrategy: 'gradual' | 'immediate';
+  readonly logLevels: LogLevels;
+}
+
+export interface LogLevels {
+  readonly level: string;
+  readonly components: Readonly<Record<string, string>>;
+}
+
+/** Where a listener really listens, as `listen` reported it (port 0 is resolved). */
+export type BoundAddresses = Readonly<Record<string, readonly AddressModel[]>>;
+
+/** What became of a listener in a delta: its addresses, or why it could not be opened. */
+export interface ListenerOutcome {
+  readonly name: string;
+  readonly addresses: readonly AddressModel[];
+  readonly error: string | undefined;
+}
+
+/** Which connections a drain is about. */
+export interface DrainRequest {
+  /** Listeners whose traffic_direction is INBOUND only. */
+  readonly inboundOnly: boolean;
+  /** Close listeners only after the drain time, discouraging requests meanwhile. */
+  readonly graceful: boolean;
+}
+
+/** A data plane as the control side drives it: a thread behind messages, or one in this process. */
+export interface DataPlaneLink {
+  readonly index: number;
+  /** Applies a delta and resolves when its listeners are open (or failed). `bound`: addresses that others got already. */
+  apply(delta: SnapshotDelta, bound: BoundAddresses): Promise<readonly ListenerOutcome[]>;
+  /** Starts draining. Resolves at once; connections end as they become idle. */
+  drain(request: DrainRequest): Promise<void>;
+  /** `/healthcheck/fail` and `/healthcheck/ok`: connections are drained while failing. */
+  setHealthCheckFailing(failing: boolean): void;
+  setLogLevels(levels: LogLevels): void;
+  reopenLogs(): void;
+  /** Adds memory that the control side has allocated. */
+  addSharedChunk(chunk: SharedArrayBuffer): void;
+  /** Closes everything and ends the thread. */
+  close(): Promise<void>;
+}
+
+export type ToWorker =
+  | { readonly type: 'apply'; readonly call: number; readonly delta: SnapshotDelta; readonly bound: BoundAddresses }
+  | { readonly type: 'drain'; readonly call: number; readonly request: DrainRequest }
+  | { readonly type: 'health-check'; readonly failing: boolean }
+  | { readonly type: 'log-levels'; readonly levels: LogLevels }
+  | { readonly type: 'reopen-logs' }
+  | { readonly type: 'shared-chunk'; readonly chunk: SharedArrayBuffer }
+  | { readonly type: 'close'; readonly call: number };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'done'; readonly call: number; readonly result: unknown }
+  | { readonly type: 'failed'; readonly call: number; readonly message: string }
+  | { readonly type: 'stats'; readonly registrations: readonly StatsRegistration[] }
+  | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly component: string; readonly message: string };

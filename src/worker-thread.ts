@@ -1,0 +1,134 @@
+import { Worker } from 'node:worker_threads';
+import type { SnapshotDelta } from './config/snapshot.ts';
+import type { StatsRegistration } from './telemetry/stats/registration.ts';
+import type {
+  BoundAddresses,
+  DataPlaneLink,
+  DrainRequest,
+  FromWorker,
+  ListenerOutcome,
+  LogLevels,
+  ToWorker,
+  WorkerStart,
+} from './worker-protocol.ts';
+
+/** What the control side wants to hear of a worker. */
+export interface WorkerEvents {
+  onStats(index: number, registrations: readonly StatsRegistration[]): void;
+  onLog(level: 'debug' | 'info' | 'warn' | 'error', component: string, message: string): void;
+  /** The thread ended without having been told to; its connections are gone. */
+  onCrash(index: number, error: Error): void;
+}
+
+interface Call {
+  resolve(result: never): void;
+  reject(error: Error): void;
+}
+
+/** A data plane on a thread of its own, driven by messages. */
+export class WorkerThread implements DataPlaneLink {
+  readonly index: number;
+  readonly #worker: Worker;
+  readonly #calls = new Map<number, Call>();
+  #nextCall = 0;
+  #closing = false;
+
+  private constructor(start: WorkerStart, events: WorkerEvents, ready: () => void) {
+    this.index = start.index;
+    const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
+    this.#worker = new Worker(new URL(file, import.meta.url), { workerData: start, name: `worker_${start.index}` });
+    let failure: Error | undefined;
+    this.#worker.on('message', (message: FromWorker) => {
+      switch (message.type) {
+        case 'ready':
+          ready();
+          break;
+        case 'done':
+          this.#take(message.call)?.resolve(message.result as never);
+          break;
+        case 'failed':
+          this.#take(message.call)?.reject(new Error(message.message));
+          break;
+        case 'stats':
+          events.onStats(this.index, message.registrations);
+          break;
+        case 'log':
+          events.onLog(message.level, message.component, message.message);
+          break;
+      }
+    });
+    this.#worker.on('error', (error: unknown) => {
+      failure = error instanceof Error ? error : new Error(String(error));
+    });
+    this.#worker.on('exit', (code) => {
+      const error = failure ?? new Error(`worker_${this.index} ended with code ${code}`);
+      for (const call of this.#calls.values()) call.reject(error);
+      this.#calls.clear();
+      if (!this.#closing) events.onCrash(this.index, error);
+    });
+  }
+
+  /** Starts the thread; resolves when it takes messages, rejects if it ends before. */
+  static start(start: WorkerStart, events: WorkerEvents): Promise<WorkerThread> {
+    return new Promise((resolve, reject) => {
+      let started = false;
+      const thread: WorkerThread = new WorkerThread(
+        start,
+        { ...events, onStats: events.onStats, onLog: events.onLog, onCrash: (index, error) => (started ? events.onCrash(index, error) : reject(error)) },
+        () => {
+          started = true;
+          resolve(thread);
+        },
+      );
+    });
+  }
+
+  apply(delta: SnapshotDelta, bound: BoundAddresses): Promise<readonly ListenerOutcome[]> {
+    return this.#call((call) => ({ type: 'apply', call, delta, bound }));
+  }
+
+  drain(request: DrainRequest): Promise<void> {
+    return this.#call((call) => ({ type: 'drain', call, request }));
+  }
+
+  setHealthCheckFailing(failing: boolean): void {
+    this.#post({ type: 'health-check', failing });
+  }
+
+  setLogLevels(levels: LogLevels): void {
+    this.#post({ type: 'log-levels', levels });
+  }
+
+  reopenLogs(): void {
+    this.#post({ type: 'reopen-logs' });
+  }
+
+  addSharedChunk(chunk: SharedArrayBuffer): void {
+    this.#post({ type: 'shared-chunk', chunk });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    await this.#call<void>((call) => ({ type: 'close', call })).catch(() => {});
+    await this.#worker.terminate();
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #call<Result>(message: (call: number) => ToWorker): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      const call = this.#nextCall++;
+      this.#calls.set(call, { resolve: resolve as (result: never) => void, reject });
+      this.#post(message(call));
+    });
+  }
+
+  #take(call: number): Call | undefined {
+    const found = this.#calls.get(call);
+    this.#calls.delete(call);
+    return found;
+  }
+}

@@ -1,0 +1,53 @@
+// One data-plane worker thread: a DataPlane behind messages (see worker-protocol.ts).
+import { parentPort, workerData } from 'node:worker_threads';
+import { DataPlane } from './data-plane.ts';
+import { SharedCells } from './lib/shared-cells.ts';
+import { ThreadStats } from './telemetry/stats/arena.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts';
+
+const port = parentPort!;
+const { index, settings, sharedChunks } = workerData as WorkerStart;
+const post = (message: FromWorker): void => port.postMessage(message);
+
+const stats = new ThreadStats(() =>
+  setImmediate(() => post({ type: 'stats', registrations: stats.drainRegistrations() })),
+);
+const dataPlane = new DataPlane(index, settings, {
+  stats,
+  shared: new SharedCells(sharedChunks),
+  log: (level, component, message) => post({ type: 'log', level, component, message }),
+});
+
+const answer = (call: number, work: Promise<unknown>): void => {
+  work.then(
+    (result) => post({ type: 'done', call, result }),
+    (error: unknown) => post({ type: 'failed', call, message: error instanceof Error ? error.message : String(error) }),
+  );
+};
+
+port.on('message', (message: ToWorker) => {
+  switch (message.type) {
+    case 'apply':
+      answer(message.call, dataPlane.apply(message.delta, message.bound));
+      break;
+    case 'drain':
+      answer(message.call, dataPlane.drain(message.request));
+      break;
+    case 'health-check':
+      dataPlane.setHealthCheckFailing(message.failing);
+      break;
+    case 'log-levels':
+      dataPlane.setLogLevels(message.levels);
+      break;
+    case 'reopen-logs':
+      dataPlane.reopenLogs();
+      break;
+    case 'shared-chunk':
+      dataPlane.addSharedChunk(message.chunk);
+      break;
+    case 'close':
+      answer(message.call, dataPlane.close());
+      break;
+  }
+});
+post({ type: 'ready' });
