@@ -298,5 +298,7 @@ export interface InternalRedirectModel {
   readonly redirectResponseCodes: readonly number[];
   readonly allowCrossScheme: boolean;
   readonly predicates: readonly string[];
+  /** For the predicate allow_listed_routes: the names of routes that a redirect may lead to. */
+  readonly allowedRoutes?: readonly string[];
   readonly responseHeadersToCopy: readonly string[];
 }

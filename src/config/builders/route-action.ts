@@ -1,0 +1,145 @@
+import {
+  RouteActionSchema,
+  type RouteAction,
+  type RouteAction_UpgradeConfig,
+} from '../../api/generated/envoy/config/route/v3/route_components_pb.js';
+import type { Problems } from '../problem.ts';
+import type { ClusterSpecifierModel, RouteActionModel, RouteMatchModel, UpgradeModel } from '../route-model.ts';
+import { reportUnsupported } from '../unsupported.ts';
+import { buildMetadata } from './common.ts';
+import type { RouteClusters } from './route-context.ts';
+import { buildHashPolicies } from './route-hash-policy.ts';
+import { buildHedge, buildInternalRedirect, buildMirrors, type InheritedPolicies } from './route-policies.ts';
+import { buildRetryPolicy, wholeMs } from './route-retry-policy.ts';
+import { buildHostRewrite, buildPathRewrite } from './route-rewrite.ts';
+import { buildWeightedClusters } from './route-weighted-clusters.ts';
+
+const FIELDS = [
+  'cluster',
+  'cluster_header',
+  'weighted_clusters',
+  'cluster_specifier_plugin',
+  'inline_cluster_specifier_plugin',
+  'cluster_not_found_response_code',
+  'metadata_match',
+  'prefix_rewrite',
+  'regex_rewrite',
+  'path_rewrite_policy',
+  'host_rewrite_literal',
+  'auto_host_rewrite',
+  'host_rewrite_header',
+  'host_rewrite_path_regex',
+  'append_x_forwarded_host',
+  'timeout',
+  'idle_timeout',
+  'retry_policy',
+  'request_mirror_policies',
+  'priority',
+  'upgrade_configs',
+  'internal_redirect_policy',
+  'internal_redirect_action',
+  'max_internal_redirects',
+  'hedge_policy',
+  'max_stream_duration',
+];
+
+const DEFAULT_TIMEOUT_MS = 15_000;
+/** By ClusterNotFoundResponseCode's numbers. */
+const NOT_FOUND_STATUSES = [503, 404, 500] as const;
+
+/** What a route action may depend on besides its message. */
+export interface RouteActionContext {
+  readonly routeName: string;
+  readonly match: RouteMatchModel;
+  readonly clusters: RouteClusters;
+  readonly inherited: InheritedPolicies;
+  /** The route's per_request_buffer_limit_bytes. */
+  readonly bufferLimitBytes: number | undefined;
+}
+
+/** route.v3.RouteAction; `problems` stands at the route's `route`. */
+export function buildRouteAction(
+  message: RouteAction,
+  context: RouteActionContext,
+  problems: Problems,
+): RouteActionModel {
+  reportUnsupported(RouteActionSchema, message, FIELDS, problems);
+  const { inherited } = context;
+  const hashPolicies = buildHashPolicies(message.hashPolicy);
+  if (hashPolicies.length > 0)
+    problems.unsupported('hash_policy', 'is read, but no load balancer that is implemented uses the hash');
+  const duration = message.maxStreamDuration;
+  return {
+    kind: 'route',
+    cluster: buildClusterSpecifier(message, context, problems),
+    clusterNotFoundStatus: NOT_FOUND_STATUSES[message.clusterNotFoundResponseCode] ?? 503,
+    pathRewrite: buildPathRewrite(message, context.match, problems),
+    hostRewrite: buildHostRewrite(message, problems),
+    appendXForwardedHost: message.appendXForwardedHost,
+    priority: message.priority === 1 ? 'high' : 'default',
+    timeoutMs: wholeMs(message.timeout) ?? DEFAULT_TIMEOUT_MS,
+    idleTimeoutMs: wholeMs(message.idleTimeout),
+    maxStreamDurationMs: wholeMs(duration?.maxStreamDuration),
+    grpcTimeoutHeaderMaxMs: wholeMs(duration?.grpcTimeoutHeaderMax),
+    grpcTimeoutHeaderOffsetMs: wholeMs(duration?.grpcTimeoutHeaderOffset),
+    retry: message.retryPolicy ? buildRetryPolicy(message.retryPolicy, problems.at('retry_policy')) : inherited.retry,
+    hedgeOnPerTryTimeout: message.hedgePolicy
+      ? buildHedge(message.hedgePolicy, problems.at('hedge_policy'))
+      : inherited.hedgeOnPerTryTimeout,
+    requestBufferLimitBytes: context.bufferLimitBytes ?? inherited.bufferLimitBytes,
+    mirrors:
+      message.requestMirrorPolicies.length > 0
+        ? buildMirrors(message.requestMirrorPolicies, context.clusters, problems.at('request_mirror_policies'))
+        : inherited.mirrors,
+    internalRedirect: buildInternalRedirect(message, problems),
+    upgrades: buildUpgrades(message.upgradeConfigs, problems.at('upgrade_configs')),
+    metadataMatch: buildMetadata(message.metadataMatch, problems.at('metadata_match')),
+    hashPolicies,
+  };
+}
+
+function buildClusterSpecifier(
+  { clusterSpecifier: specifier }: RouteAction,
+  { routeName, clusters }: RouteActionContext,
+  problems: Problems,
+): ClusterSpecifierModel {
+  switch (specifier.case) {
+    case 'cluster':
+      clusters.add(specifier.value, '', problems.at('cluster'));
+      return { kind: 'cluster', name: specifier.value };
+    case 'clusterHeader':
+      return { kind: 'header', name: specifier.value.toLowerCase() };
+    case 'weightedClusters': {
+      const below = problems.at('weighted_clusters');
+      return { kind: 'weighted', weighted: buildWeightedClusters(specifier.value, routeName, clusters, below) };
+    }
+    case 'clusterSpecifierPlugin':
+      problems.at('cluster_specifier_plugin').error('unsupported: cluster specifier plugins are not implemented');
+      break;
+    case 'inlineClusterSpecifierPlugin':
+      problems
+        .at('inline_cluster_specifier_plugin')
+        .error('unsupported: cluster specifier plugins are not implemented');
+      break;
+    case undefined:
+      problems.error('a cluster specifier is required');
+  }
+  return { kind: 'cluster', name: '' };
+}
+
+function buildUpgrades(messages: readonly RouteAction_UpgradeConfig[], problems: Problems): UpgradeModel[] {
+  const seen = new Set<string>();
+  return messages.map((message, index) => {
+    const below = problems.at(index);
+    const type = message.upgradeType.toLowerCase();
+    if (seen.has(type)) below.at('upgrade_type').error(`Duplicate upgrade ${message.upgradeType}`);
+    seen.add(type);
+    const { connectConfig } = message;
+    if (connectConfig !== undefined) {
+      if (type !== 'connect' && type !== 'connect-udp')
+        below.at('connect_config').error(`Non-CONNECT upgrade type ${message.upgradeType} has ConnectConfig`);
+      else below.unsupported('connect_config');
+    }
+    return { type, enabled: message.enabled ?? true, connect: connectConfig && { allowPost: connectConfig.allowPost } };
+  });
+}

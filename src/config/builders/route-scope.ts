@@ -1,0 +1,96 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
+import type { HeaderValueOption } from '../../api/generated/envoy/config/core/v3/base_pb.js';
+import { FilterConfigSchema } from '../../api/generated/envoy/config/route/v3/route_components_pb.js';
+import { compileHeaderValue } from '../../telemetry/access-log/format.ts';
+import type { HeaderMutationModel } from '../common-model.ts';
+import type { Problems } from '../problem.ts';
+import type { PerFilterConfigModel } from '../route-model.ts';
+import { buildHeaderMutation, buildTypedConfig, typeNameOf } from './common.ts';
+
+/** What route configurations, virtual hosts, routes and weighted clusters have in common. */
+export interface RouteScopeMessage {
+  readonly requestHeadersToAdd: readonly HeaderValueOption[];
+  readonly requestHeadersToRemove: readonly string[];
+  readonly responseHeadersToAdd: readonly HeaderValueOption[];
+  readonly responseHeadersToRemove: readonly string[];
+  readonly typedPerFilterConfig: Readonly<Record<string, Any>>;
+}
+
+export interface RouteScopeModel {
+  readonly requestHeaders: HeaderMutationModel;
+  readonly responseHeaders: HeaderMutationModel;
+  readonly perFilterConfigs: readonly PerFilterConfigModel[];
+}
+
+/** The fields that buildRouteScope reads. */
+export const ROUTE_SCOPE_FIELDS: readonly string[] = [
+  'request_headers_to_add',
+  'request_headers_to_remove',
+  'response_headers_to_add',
+  'response_headers_to_remove',
+  'typed_per_filter_config',
+];
+
+/** Builds the header mutations and per-filter configs of one level; `problems` stands at its message. */
+export function buildRouteScope(message: RouteScopeMessage, problems: Problems): RouteScopeModel {
+  return {
+    requestHeaders: buildMutation(
+      message.requestHeadersToAdd,
+      problems.at('request_headers_to_add'),
+      message.requestHeadersToRemove,
+      problems.at('request_headers_to_remove'),
+    ),
+    responseHeaders: buildMutation(
+      message.responseHeadersToAdd,
+      problems.at('response_headers_to_add'),
+      message.responseHeadersToRemove,
+      problems.at('response_headers_to_remove'),
+    ),
+    perFilterConfigs: Object.entries(message.typedPerFilterConfig).map(([name, config]) =>
+      buildPerFilterConfig(name, config, problems.at(`typed_per_filter_config["${name}"]`)),
+    ),
+  };
+}
+
+function buildMutation(
+  add: readonly HeaderValueOption[],
+  addProblems: Problems,
+  remove: readonly string[],
+  removeProblems: Problems,
+): HeaderMutationModel {
+  const mutation = buildHeaderMutation(add, addProblems, remove, removeProblems);
+  mutation.add.forEach(({ value }, index) => {
+    try {
+      compileHeaderValue(value);
+    } catch (error) {
+      addProblems.at(index).at('header').at('value').error(errorText(error));
+    }
+  });
+  return mutation;
+}
+
+/** A FilterConfig wrapper is taken apart; anything else is the filter's own config. */
+function buildPerFilterConfig(filterName: string, any: Any, problems: Problems): PerFilterConfigModel {
+  if (typeNameOf(any.typeUrl) !== FilterConfigSchema.typeName)
+    return { filterName, disabled: undefined, isOptional: false, config: buildTypedConfig(filterName, any) };
+  try {
+    const { config, disabled, isOptional } = fromBinary(FilterConfigSchema, any.value);
+    if (!disabled && config === undefined)
+      problems.error(`Empty route/virtual host per filter configuration for ${filterName} filter`);
+    return {
+      filterName,
+      disabled,
+      isOptional,
+      // An empty Any turns the filter on without a config of its own.
+      config: disabled || config?.typeUrl === '' ? undefined : config && buildTypedConfig(filterName, config),
+    };
+  } catch (error) {
+    problems.error(`cannot read the FilterConfig: ${errorText(error)}`);
+    return { filterName, disabled: undefined, isOptional: false, config: undefined };
+  }
+}
+
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
