@@ -59,7 +59,7 @@ export function compileRules(rules: FieldRules, field: DescField): FieldChecks {
       checks = { whole: stringChecks(type.value), ignoreEmpty: type.value.ignoreEmpty };
       break;
     case 'bytes':
-      checks = { whole: bytesChecks(type.value), ignoreEmpty: type.value.ignoreEmpty };
+      checks = { whole: bytesChecks(type.value) };
       break;
     case 'bool':
       checks = { whole: 'const' in type.value && has('bool', type.value, 'const') ? [equal(type.value.const)] : none };
@@ -86,7 +86,6 @@ export function compileRules(rules: FieldRules, field: DescField): FieldChecks {
         whole,
         keys: map.keys === undefined ? none : compileRules(map.keys, field).whole,
         items: map.values === undefined ? none : compileRules(map.values, field).whole,
-        ignoreEmpty: map.ignoreEmpty,
       };
       break;
     }
@@ -102,7 +101,7 @@ export function compileRules(rules: FieldRules, field: DescField): FieldChecks {
       required ||= type.value.required;
       break;
     default:
-      checks = { whole: numberChecks(type.case, type.value), ignoreEmpty: type.value.ignoreEmpty };
+      checks = { whole: numberChecks(type.case, type.value) };
   }
   return {
     required,
@@ -282,7 +281,7 @@ function enumChecks(rules: EnumRules, desc: DescEnum | undefined): Check[] {
 function repeatedChecks(
   rules: RepeatedRules,
   field: DescField,
-): { whole: readonly Check[]; items: readonly Check[]; ignoreEmpty: boolean } {
+): { whole: readonly Check[]; items: readonly Check[] } {
   const whole: Check[] = [];
   const size = (value: unknown): number => (value as unknown[]).length;
   if (has('repeated', rules, 'minItems'))
@@ -296,7 +295,6 @@ function repeatedChecks(
   return {
     whole,
     items: rules.items === undefined ? [] : compileRules(rules.items, field).whole,
-    ignoreEmpty: rules.ignoreEmpty,
   };
 }
 
