@@ -11,7 +11,7 @@ import type {
 import { LazyHistogram, StatCell, ThreadTextReadout } from './cell.ts';
 import { HistogramRecorder } from './recorder.ts';
 import type { StatsRegistration } from './registration.ts';
-import { StatMemory, type CellRun } from './stat-memory.ts';
+import { StatMemory, UNTOUCHED, type CellRun } from './stat-memory.ts';
 
 /** The cells of one family of one thread. All counting goes through instances of this one class. */
 class ThreadBlock implements StatBlock {
@@ -58,7 +58,8 @@ class ThreadBlock implements StatBlock {
   }
 
   get(offset: number): number {
-    return this.cells[this.base + offset]!;
+    // Turns the minus zero of an untouched cell into zero.
+    return this.cells[this.base + offset]! + 0;
   }
 
   record(offset: number, value: number): void {
@@ -135,7 +136,7 @@ export class ThreadStats implements StatsScope {
     const node = this.#node(prefix);
     const known = node.blocks?.get(schema);
     if (known !== undefined) return known;
-    const run = this.#memory.allocate(schema.cellCount);
+    const run = this.#memory.allocate(Math.max(schema.cellCount, 1), UNTOUCHED);
     const id = this.#nextId++;
     const block = new ThreadBlock(id, prefix, schema, run, this.#createRecorder);
     (node.blocks ??= new Map<StatSchema, ThreadBlock>()).set(schema, block);
@@ -207,7 +208,7 @@ export class ThreadStats implements StatsScope {
   #cell(kind: 'counter' | 'gauge', name: string): StatCell {
     const node = this.#node(prefixOf(name));
     if (node.cell !== undefined) return node.cell;
-    const run = this.#memory.allocate(1);
+    const run = this.#memory.allocate(1, UNTOUCHED);
     const id = this.#nextId++;
     node.cell = new StatCell(id, run);
     this.#register({ op: 'cell', id, kind, name, address: run.address });
@@ -235,7 +236,7 @@ export class ThreadStats implements StatsScope {
   #forget(node: Node, ids: number[]): void {
     for (const block of node.blocks?.values() ?? []) {
       ids.push(block.id);
-      this.#memory.free(block.address, block.schema.cellCount);
+      this.#memory.free(block.address, Math.max(block.schema.cellCount, 1));
       block.detach();
       this.#freeRecorders(block.id);
     }

@@ -16,7 +16,8 @@ export class StatCell implements Gauge {
   }
 
   get value(): number {
-    return this.#cells[this.#index]!;
+    // Turns the minus zero of an untouched cell into zero.
+    return this.#cells[this.#index]! + 0;
   }
 
   inc(): void {

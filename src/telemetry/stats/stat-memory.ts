@@ -1,6 +1,14 @@
 /** Cells in one chunk. A power of two: a cell's address is `chunk * CHUNK_CELLS + index`. */
 export const CHUNK_CELLS = 1 << 13;
 
+/**
+ * What a counter or gauge holds until it is first written: minus zero, which every addition and every `set` turns into
+ * an ordinary number. So "was ever used" costs no memory and no instruction.
+ */
+export const UNTOUCHED = -0;
+
+export const isUntouched = (value: number): boolean => Object.is(value, UNTOUCHED);
+
 /** A run of adjacent cells of one thread. */
 export interface CellRun {
   readonly cells: Float64Array;
@@ -25,24 +33,12 @@ export class StatMemory {
     this.#onChunk = onChunk;
   }
 
-  /** `length` adjacent zeroed cells; at most CHUNK_CELLS. */
-  allocate(length: number): CellRun {
+  /** `length` (1 to CHUNK_CELLS) adjacent cells that hold `initial`. */
+  allocate(length: number, initial = 0): CellRun {
     const reused = this.#free.get(length)?.pop();
-    if (reused !== undefined) {
-      const run = this.#at(reused);
-      run.cells.fill(0, run.base, run.base + length);
-      return run;
-    }
-    if (length > CHUNK_CELLS) throw new RangeError(`a run of ${length} cells exceeds a chunk`);
-    const left = this.#chunks.length * CHUNK_CELLS - this.#next;
-    if (left < length) {
-      const memory = new SharedArrayBuffer(CHUNK_CELLS * 8);
-      this.#next = this.#chunks.length * CHUNK_CELLS;
-      this.#onChunk(this.#chunks.push(new Float64Array(memory)) - 1, memory);
-    }
-    const address = this.#next;
-    this.#next += length;
-    return this.#at(address);
+    const run = this.#at(reused ?? this.#extend(length));
+    if (reused !== undefined || !Object.is(initial, 0)) run.cells.fill(initial, run.base, run.base + length);
+    return run;
   }
 
   free(address: number, length: number): void {
@@ -57,6 +53,19 @@ export class StatMemory {
       else list.push(address);
     }
     this.#unsettled = [];
+  }
+
+  #extend(length: number): number {
+    if (length > CHUNK_CELLS) throw new RangeError(`a run of ${length} cells exceeds a chunk`);
+    const left = this.#chunks.length * CHUNK_CELLS - this.#next;
+    if (left < length) {
+      const memory = new SharedArrayBuffer(CHUNK_CELLS * 8);
+      this.#next = this.#chunks.length * CHUNK_CELLS;
+      this.#onChunk(this.#chunks.push(new Float64Array(memory)) - 1, memory);
+    }
+    const address = this.#next;
+    this.#next += length;
+    return address;
   }
 
   #at(address: number): CellRun {

@@ -66,7 +66,7 @@ export function defineStats<C extends string = never, G extends string = never, 
 
 /** The cells of one family under one prefix. Offsets come from the schema: `stats.inc(CLUSTER.at.upstream_rq_total)`. */
 export interface StatBlock {
-  /** The thread's region and where this block starts in it; for the hottest paths: `cells[base + offset]++`. */
+  /** The thread's region and where this block starts in it; for the hottest paths: `cells[base + offset]++`. What was never written is -0. */
   readonly cells: Float64Array;
   readonly base: number;
   readonly prefix: string;
