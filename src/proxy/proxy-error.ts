@@ -55,10 +55,55 @@ export const PROXY_ERRORS = {
     details: 'upstream_max_stream_duration_reached',
     body: 'upstream max stream duration reached',
   },
+  /** Completed by the reason of the reset, in the details and in the body. */
+  upstreamResetBeforeResponse: {
+    status: 503,
+    flag: 0,
+    details: 'upstream_reset_before_response_started',
+    body: 'upstream connect error or disconnect/reset before headers. ',
+    retry: 'reset',
+  },
+  upstreamResetAfterResponse: {
+    status: 503,
+    flag: 0,
+    details: 'upstream_reset_after_response_started',
+    body: 'upstream connect error or disconnect/reset before headers. ',
+  },
+  /** Of an upstream that broke the protocol; otherwise as the two above. */
+  upstreamProtocolError: {
+    status: 502,
+    flag: ResponseFlag.UPE,
+    details: 'upstream_reset_before_response_started',
+    body: 'upstream connect error or disconnect/reset before headers. ',
+    retry: 'reset',
+  },
+  /** Completed by the name of the header, in the details. */
+  invalidEnvoyRequestHeaders: {
+    status: 400,
+    flag: ResponseFlag.IH,
+    details: 'request_headers_failed_strict_check',
+    body: '',
+  },
+  /** Redirects and direct responses; the route has status and body. */
+  directResponse: { status: 200, flag: 0, details: 'direct_response', body: '' },
+  /** The body outgrew what may be kept while a retry was waiting for its turn. */
+  retryBufferExceeded: {
+    status: 507,
+    flag: 0,
+    details: 'request_payload_exceeded_retry_buffer_limit',
+    body: 'exceeded request buffer limit while retrying upstream',
+  },
+  /** The upstream answered a WebSocket handshake with neither 101 nor an error; its status goes to the client. */
+  websocketHandshakeUnsuccessful: { status: 200, flag: 0, details: 'websocket_handshake_unsuccessful', body: '' },
   streamIdleTimeout: { status: 408, flag: ResponseFlag.SI, details: 'stream_idle_timeout', body: 'stream timeout' },
   requestTimeout: { status: 408, flag: 0, details: 'request_overall_timeout', body: 'request timeout' },
   requestHeaderTimeout: { status: 408, flag: 0, details: 'request_header_timeout', body: 'request header timeout' },
-  downstreamDurationTimeout: { status: 408, flag: ResponseFlag.DT, details: 'max_duration_timeout', body: 'downstream duration timeout' },
+  downstreamDurationTimeout: {
+    status: 408,
+    flag: ResponseFlag.DT,
+    details: 'max_duration_timeout',
+    body: 'downstream duration timeout',
+  },
   requestPayloadTooLarge: { status: 413, flag: 0, details: 'request_payload_too_large', body: 'Payload Too Large' },
   responsePayloadTooLarge: {
     status: 500,
@@ -69,6 +114,20 @@ export const PROXY_ERRORS = {
   missingHost: { status: 400, flag: 0, details: 'missing_host_header', body: '' },
   missingPath: { status: 404, flag: 0, details: 'missing_path_rejected', body: '' },
   pathNormalizationFailed: { status: 400, flag: 0, details: 'path_normalization_failed', body: '' },
+  absolutePath: { status: 404, flag: 0, details: 'absolute_path_rejected', body: '' },
+  connectionHeaderRejected: {
+    status: 400,
+    flag: ResponseFlag.DPE,
+    details: 'http1.connection_header_rejected',
+    body: 'Bad Request',
+  },
+  unexpectedUnderscore: {
+    status: 400,
+    flag: ResponseFlag.DPE,
+    details: 'http1.unexpected_underscore',
+    body: 'Bad Request',
+  },
+  originalIpDetectionFailed: { status: 403, flag: 0, details: 'rejecting_because_detection_failed', body: '' },
   upgradeFailed: { status: 403, flag: 0, details: 'upgrade_failed', body: '' },
   filterError: { status: 500, flag: 0, details: 'filter_error', body: '' },
 } as const satisfies Record<string, ProxyErrorEntry>;

@@ -82,6 +82,14 @@ export class HeaderMap implements Headers {
     this.originalNames?.splice(at, 1);
   }
 
+  /** Keeps the first `size` fields: the end of a pass that moved the ones to keep to the front of the arrays. */
+  truncate(size: number): void {
+    if (size === this.names.length) return;
+    this.names.length = size;
+    this.values.length = size;
+    if (this.originalNames !== undefined) this.originalNames.length = size;
+  }
+
   *entries(): IterableIterator<HeaderField> {
     for (let i = 0; i < this.names.length; i++) yield [this.names[i]!, this.values[i]!];
   }
