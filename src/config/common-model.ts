@@ -1,3 +1,5 @@
+import type { AccessLogPlan } from '../telemetry/access-log/access-log-plan.ts';
+
 /**
  * The pieces that several resource models share. A model is what a builder makes of an Envoy message: plain data with
  * defaults applied and units fixed (times in ms, sizes in bytes), frozen, and structured-cloneable, since workers get
@@ -62,4 +64,6 @@ export interface AccessLogModel {
   readonly name: string;
   /** The serialised envoy.config.accesslog.v3.AccessLog. */
   readonly message: Uint8Array;
+  /** The same as plain data (see `buildAccessLog`), which is what the threads that log work from. */
+  readonly plan?: AccessLogPlan;
 }

@@ -1,3 +1,4 @@
+import type { LogFilterModel } from '../telemetry/access-log/access-log-plan.ts';
 import type { AccessLogModel, FormatModel, HeaderValueOptionModel, TypedConfigModel } from './common-model.ts';
 import type { RouteConfigModel } from './route-model.ts';
 
@@ -159,6 +160,8 @@ export interface LocalReplyModel {
 export interface LocalReplyMapperModel {
   /** The serialised envoy.config.accesslog.v3.AccessLogFilter: telemetry/access-log compiles it. */
   readonly filter: Uint8Array;
+  /** The same as plain data (see `buildLogFilter`), which is what `compileLogFilter` takes. */
+  readonly filterPlan?: LogFilterModel;
   readonly statusCode: number | undefined;
   /** Replaces the body before it is formatted. */
   readonly body: string | undefined;
