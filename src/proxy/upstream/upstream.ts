@@ -113,4 +113,7 @@ export interface UpstreamStream extends StreamHandle {
   readonly protocol: HttpProtocol;
   readonly wireBytesSent: number;
   readonly wireBytesReceived: number;
+  /** The part of them that header sections took; absent: not counted. */
+  readonly headerBytesSent?: number;
+  readonly headerBytesReceived?: number;
 }

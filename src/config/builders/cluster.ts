@@ -1,0 +1,195 @@
+import type { Cluster } from '../../api/generated/envoy/config/cluster/v3/cluster_pb.js';
+import type { BindConfig } from '../../api/generated/envoy/config/core/v3/address_pb.js';
+import { typeNameOf } from '../../api/any.ts';
+import type { TypeRegistry } from '../../api/type-registry.ts';
+import type { BindModel, BuiltCluster, ClusterModel, DiscoveryModel, TcpKeepaliveModel } from '../cluster-model.ts';
+import type { Problems } from '../problem.ts';
+import { buildCircuitBreakers } from './circuit-breakers.ts';
+import { buildMetadata, durationMs } from './common.ts';
+import { buildDns } from './dns.ts';
+import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
+import { buildLoadBalancing } from './load-balancing.ts';
+import { reportUnsupportedFields } from './unsupported-fields.ts';
+import { buildUpstreamHttp } from './upstream-http-options.ts';
+
+/** Fields that something reads, here or in the builders of the parts. All others are named when they are set. */
+const SUPPORTED = [
+  'name',
+  'alt_stat_name',
+  'type',
+  'cluster_type',
+  'connect_timeout',
+  'per_connection_buffer_limit_bytes',
+  'lb_policy',
+  'load_assignment',
+  'max_requests_per_connection',
+  'circuit_breakers',
+  'common_http_protocol_options',
+  'http_protocol_options',
+  'http2_protocol_options',
+  'typed_extension_protocol_options',
+  'dns_refresh_rate',
+  'dns_failure_refresh_rate',
+  'respect_dns_ttl',
+  'dns_lookup_family',
+  'dns_jitter',
+  'dns_min_refresh_rate',
+  'dns_resolvers',
+  'dns_resolution_config',
+  'typed_dns_resolver_config',
+  'use_tcp_for_dns_lookups',
+  'wait_for_warm_on_init',
+  'upstream_bind_config',
+  'least_request_lb_config',
+  'round_robin_lb_config',
+  'common_lb_config',
+  'transport_socket',
+  'metadata',
+  'upstream_connection_options',
+  'close_connections_on_host_health_failure',
+  'ignore_health_on_host_removal',
+  'load_balancing_policy',
+  'track_timeout_budgets',
+  'track_cluster_stats',
+  // Only where they are not original destinations or subsets does cleaning up matter; nothing to do.
+  'cleanup_interval',
+];
+
+const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
+const MEBIBYTE = 1 << 20;
+
+type DiscoveryType = ClusterModel['discoveryType'];
+/** By Cluster.DiscoveryType's numbers. */
+const DISCOVERY_TYPES: readonly DiscoveryType[] = ['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS', 'ORIGINAL_DST'];
+const CLUSTER_TYPES: Readonly<Record<string, DiscoveryType>> = {
+  'envoy.cluster.static': 'STATIC',
+  'envoy.cluster.strict_dns': 'STRICT_DNS',
+  'envoy.cluster.logical_dns': 'LOGICAL_DNS',
+};
+
+/**
+ * config.cluster.v3.Cluster. `types` has to have loaded what the message's Anys hold. The model's `sharedSlot` is
+ * assigned when the cluster is taken into use (see ClusterRegistry).
+ */
+export function buildCluster(message: Cluster, problems: Problems, types: TypeRegistry): BuiltCluster {
+  reportUnsupportedFields(types, message, SUPPORTED, problems);
+  const discoveryType = buildDiscoveryType(message, problems);
+  const common = message.commonLbConfig;
+  if (common !== undefined)
+    reportUnsupportedFields(
+      types,
+      common,
+      [
+        'healthy_panic_threshold',
+        'zone_aware_lb_config',
+        'locality_weighted_lb_config',
+        'close_connections_on_host_set_change',
+        'override_host_status',
+        // Changes are taken over one by one, so there is nothing to merge; nor are there health checks to wait for.
+        'update_merge_window',
+        'ignore_new_hosts_until_first_hc',
+      ],
+      problems.at('common_lb_config'),
+    );
+  buildTransportSocket(message, problems);
+  const track = message.trackClusterStats;
+  if (track?.perEndpointStats === true) problems.at('track_cluster_stats').unsupported('per_endpoint_stats');
+  const limit = message.perConnectionBufferLimitBytes;
+  const model: ClusterModel = {
+    name: message.name,
+    altStatName: message.altStatName === '' ? message.name : message.altStatName,
+    metadata: buildMetadata(message.metadata, problems.at('metadata')),
+    sharedSlot: 0,
+    discoveryType,
+    connectTimeoutMs: durationMs(message.connectTimeout) ?? 5000,
+    perConnectionBufferLimitBytes: limit ?? MEBIBYTE,
+    ...buildLoadBalancing(message, types, problems),
+    healthyPanicThresholdPercent: Math.round(common?.healthyPanicThreshold?.value ?? 50),
+    closeConnectionsOnHostSetChange: common?.closeConnectionsOnHostSetChange ?? false,
+    closeConnectionsOnHostHealthFailure: message.closeConnectionsOnHostHealthFailure,
+    ...buildCircuitBreakers(message.circuitBreakers, types, problems.at('circuit_breakers')),
+    tcpKeepalive: buildKeepalive(message, types, problems.at('upstream_connection_options')),
+    bind: buildBind(message.upstreamBindConfig, types, problems.at('upstream_bind_config')),
+    ...buildUpstreamHttp(message, types, problems),
+    trackTimeoutBudgets: message.trackTimeoutBudgets || track?.timeoutBudgets === true,
+    trackRequestResponseSizes: track?.requestResponseSizes ?? false,
+    overrideHostStatuses: (common?.overrideHostStatus?.statuses ?? [0, 1, 5]).map(
+      (status) => HEALTH_STATUSES[status] ?? 'unknown',
+    ),
+  };
+  return {
+    model,
+    discovery: buildDiscovery(message, discoveryType, types, problems),
+    waitForWarmOnInit: message.waitForWarmOnInit ?? true,
+    ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval,
+  };
+}
+
+function buildDiscoveryType(message: Cluster, problems: Problems): DiscoveryType {
+  const choice = message.clusterDiscoveryType;
+  if (choice.case === 'clusterType') {
+    const type = CLUSTER_TYPES[choice.value.name];
+    if (type !== undefined) return type;
+    const { name, typedConfig } = choice.value;
+    const what = typedConfig === undefined ? name : `${name} (${typeNameOf(typedConfig.typeUrl)})`;
+    problems.at('cluster_type').error(`unsupported: the cluster type ${what} is not implemented`);
+    return 'CUSTOM';
+  }
+  const type = DISCOVERY_TYPES[choice.value ?? 0] ?? 'STATIC';
+  if (type === 'EDS' || type === 'ORIGINAL_DST')
+    problems.at('type').error(`unsupported: the cluster type ${type} is not implemented`);
+  return type;
+}
+
+function buildDiscovery(
+  message: Cluster,
+  type: DiscoveryType,
+  types: TypeRegistry,
+  problems: Problems,
+): DiscoveryModel {
+  const at = problems.at('load_assignment');
+  const dns = type === 'STRICT_DNS' || type === 'LOGICAL_DNS';
+  const assignment = buildAssignment(message.loadAssignment, dns, types, at);
+  if (!dns) return { kind: 'static', assignment };
+  if (type === 'LOGICAL_DNS' && (assignment.localities.length !== 1 || assignment.endpoints.length !== 1))
+    at.error('LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint');
+  if (type === 'STRICT_DNS' && new Set(assignment.localities.map((locality) => locality.priority)).size === 0)
+    at.error('a STRICT_DNS cluster needs endpoints');
+  return {
+    kind: type === 'LOGICAL_DNS' ? 'logical-dns' : 'strict-dns',
+    assignment,
+    dns: buildDns(message, types, problems),
+  };
+}
+
+function buildTransportSocket(message: Cluster, problems: Problems): void {
+  const config = message.transportSocket?.configType;
+  if (message.transportSocket === undefined) return;
+  const typeName = config?.case === 'typedConfig' ? typeNameOf(config.value.typeUrl) : '';
+  if (typeName === RAW_BUFFER) return;
+  problems
+    .at('transport_socket')
+    .error(`unsupported: the transport socket ${typeName || message.transportSocket.name} is not implemented`);
+}
+
+function buildKeepalive(message: Cluster, types: TypeRegistry, problems: Problems): TcpKeepaliveModel | undefined {
+  const options = message.upstreamConnectionOptions;
+  if (options === undefined) return undefined;
+  reportUnsupportedFields(types, options, ['tcp_keepalive'], problems);
+  const keepalive = options.tcpKeepalive;
+  if (keepalive === undefined) return undefined;
+  const seconds = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1000);
+  return {
+    probes: keepalive.keepaliveProbes,
+    timeMs: seconds(keepalive.keepaliveTime),
+    intervalMs: seconds(keepalive.keepaliveInterval),
+  };
+}
+
+function buildBind(message: BindConfig | undefined, types: TypeRegistry, problems: Problems): BindModel | undefined {
+  if (message === undefined) return undefined;
+  reportUnsupportedFields(types, message, ['source_address'], problems);
+  const source = message.sourceAddress;
+  if (source === undefined) return undefined;
+  return { address: source.address, port: source.portSpecifier.case === 'portValue' ? source.portSpecifier.value : 0 };
+}
