@@ -1,6 +1,7 @@
 import type { ClusterModel, HostSetModel } from './cluster-model.ts';
 import type { ListenerModel } from './listener-model.ts';
 import type { RouteConfigModel } from './route-model.ts';
+import type { RuntimeValues } from './runtime.ts';
 
 /** The part of the configuration that changed, as workers get it. Applied as a whole, with pointer swaps. */
 export interface SnapshotDelta {
@@ -11,7 +12,7 @@ export interface SnapshotDelta {
   readonly routes?: ResourceDelta<RouteConfigModel>;
   readonly listeners?: ResourceDelta<ListenerModel>;
   /** The merged runtime layers, whole. */
-  readonly runtime?: Readonly<Record<string, string | number | boolean>>;
+  readonly runtime?: RuntimeValues;
 }
 
 export interface ResourceDelta<Model> {
