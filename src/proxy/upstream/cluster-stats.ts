@@ -127,17 +127,18 @@ export const UPSTREAM_HTTP1_STATS = defineStats({
   ],
 });
 
-/** `cluster.<name>.`, only with `track_timeout_budgets`. */
-export const TIMEOUT_BUDGET_STATS = defineStats({
-  histograms: {
-    upstream_rq_timeout_budget_percent_used: 'unspecified',
-    upstream_rq_timeout_budget_per_try_percent_used: 'unspecified',
-  },
-});
+const TIMEOUT_BUDGETS = {
+  upstream_rq_timeout_budget_percent_used: 'unspecified',
+  upstream_rq_timeout_budget_per_try_percent_used: 'unspecified',
+} as const;
 
-/** `cluster.<name>.`, only with `request_response_sizes`. */
-export const REQUEST_RESPONSE_SIZE_STATS = defineStats({
+/** `cluster.<name>.`, with `track_timeout_budgets` only. Its offsets are those of TRACKED_STATS. */
+export const TIMEOUT_BUDGET_STATS = defineStats({ histograms: TIMEOUT_BUDGETS });
+
+/** `cluster.<name>.`, with `request_response_sizes`; Envoy leaves the first two out where budgets aren't tracked. */
+export const TRACKED_STATS = defineStats({
   histograms: {
+    ...TIMEOUT_BUDGETS,
     upstream_rq_headers_size: 'bytes',
     upstream_rq_headers_count: 'unspecified',
     upstream_rq_body_size: 'bytes',

@@ -4,12 +4,7 @@ import type { SharedCells } from '../../lib/shared-cells.ts';
 import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
 import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
 import { CLUSTER_GENERATION_CELL, SharedCircuitBreaker, type RoutingPriority } from './circuit-breaker.ts';
-import {
-  CLUSTER_STATS,
-  REQUEST_RESPONSE_SIZE_STATS,
-  TIMEOUT_BUDGET_STATS,
-  UPSTREAM_HTTP1_STATS,
-} from './cluster-stats.ts';
+import { CLUSTER_STATS, TIMEOUT_BUDGET_STATS, TRACKED_STATS, UPSTREAM_HTTP1_STATS } from './cluster-stats.ts';
 import { UpstreamHost, formatAddress } from './host.ts';
 import { buildHostLevels } from './load-balancer/host-set.ts';
 import { PriorityPicker } from './load-balancer/priority-picker.ts';
@@ -36,9 +31,7 @@ export class UpstreamCluster implements Cluster {
   readonly name: string;
   readonly model: ClusterModel;
   readonly stats: StatBlock;
-  readonly trackedStats = undefined;
-  readonly timeoutBudgetStats: StatBlock | undefined;
-  readonly requestResponseSizeStats: StatBlock | undefined;
+  readonly trackedStats: StatBlock | undefined;
   readonly default: SharedCircuitBreaker;
   readonly high: SharedCircuitBreaker;
 
@@ -60,10 +53,8 @@ export class UpstreamCluster implements Cluster {
     this.#scope = environment.stats.scope(`cluster.${sanitizeStatName(model.altStatName)}.`);
     this.stats = this.#scope.block(CLUSTER_STATS);
     this.#responses = new ResponseStats(this.stats, this.#scope);
-    this.timeoutBudgetStats = model.trackTimeoutBudgets ? this.#scope.block(TIMEOUT_BUDGET_STATS) : undefined;
-    this.requestResponseSizeStats = model.trackRequestResponseSizes
-      ? this.#scope.block(REQUEST_RESPONSE_SIZE_STATS)
-      : undefined;
+    if (model.trackRequestResponseSizes) this.trackedStats = this.#scope.block(TRACKED_STATS);
+    else if (model.trackTimeoutBudgets) this.trackedStats = this.#scope.block(TIMEOUT_BUDGET_STATS);
     const { shared, lane } = environment;
     const { thresholds, sharedSlot } = model;
     this.default = new SharedCircuitBreaker(thresholds.default, 'default', sharedSlot, lane, shared, this.stats);

@@ -20,12 +20,11 @@ export interface Cluster {
   pool(host: Host, priority: 'default' | 'high'): Pool;
   /** Limits of one priority, shared by all workers. */
   breaker(priority: 'default' | 'high'): CircuitBreaker;
-  /** Always undefined: the two below, each with its own schema in cluster-stats.ts, take its place. */
+  /**
+   * TRACKED_STATS of cluster-stats.ts, with `track_timeout_budgets` or `request_response_sizes`; which of the two says
+   * the model.
+   */
   readonly trackedStats: StatBlock | undefined;
-  /** TIMEOUT_BUDGET_STATS, with `track_timeout_budgets`. */
-  readonly timeoutBudgetStats: StatBlock | undefined;
-  /** REQUEST_RESPONSE_SIZE_STATS, with `request_response_sizes`. */
-  readonly requestResponseSizeStats: StatBlock | undefined;
   /** Counts a response to this cluster: `upstream_rq_<code>`, `_<class>xx`, and the `internal.`/`external.`/`canary.` variants. */
   chargeResponse(status: number, internal: boolean, canary: boolean): void;
   /** Records the time of a response in `upstream_rq_time` and the `internal.`/`external.` variant. */
