@@ -1,7 +1,7 @@
 import { QUANTILES } from '../lib/histogram.ts';
 import type { Series } from './prometheus-index.ts';
 import type { StatsAggregator } from './stats/aggregator.ts';
-import { formatGeneral } from './stats/number-format.ts';
+import { formatCount, formatGeneral } from './stats/number-format.ts';
 import { isUntouched } from './stats/stat-memory.ts';
 import { viewHistogram } from './stats/stat-walk.ts';
 import type { StatKind } from './stats/stats.ts';
@@ -93,7 +93,7 @@ function numberLine(selection: PrometheusSelection, metric: string, series: read
   for (const { family, index } of series) value += family.read(index);
   if (selection.usedOnly && isUntouched(value)) return '';
   if (selection.matches !== undefined && !selection.matches(nameOf(series[0]!))) return '';
-  return `${metric}{${series[0]!.labels}} ${Math.trunc(value)}\n`;
+  return `${metric}{${series[0]!.labels}} ${formatCount(value)}\n`;
 }
 
 function histogramLines(

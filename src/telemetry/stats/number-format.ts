@@ -29,6 +29,11 @@ export function formatJsonNumber(value: number): string {
   return scientific.length < fixed.length || fixed.includes('e') ? scientific : fixed;
 }
 
+/** The value of a counter or gauge. Envoy's are unsigned 64-bit, and "no limit" is their largest. */
+export function formatCount(value: number): string {
+  return value >= 2 ** 64 ? '18446744073709551615' : String(Math.trunc(value));
+}
+
 function formatSpecial(value: number): string {
   return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
 }

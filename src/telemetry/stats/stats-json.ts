@@ -1,7 +1,7 @@
 import { QUANTILES } from '../../lib/histogram.ts';
 import type { StatsAggregator } from './aggregator.ts';
 import type { HistogramView } from './histogram-view.ts';
-import { formatJsonNumber } from './number-format.ts';
+import { formatCount, formatJsonNumber } from './number-format.ts';
 import { walkStats, type StatSelection, type StatVisitor } from './stat-walk.ts';
 import type { HistogramMode } from './stats-text.ts';
 
@@ -38,7 +38,7 @@ class JsonVisitor implements StatVisitor {
   }
 
   number(name: string, value: number): void {
-    this.#out += `${this.#comma()}{"name":${JSON.stringify(name)},"value":${Math.trunc(value)}}`;
+    this.#out += `${this.#comma()}{"name":${JSON.stringify(name)},"value":${formatCount(value)}}`;
   }
 
   /** All histograms are one entry of the list, which starts with the first of them. */

@@ -1,7 +1,7 @@
 import { QUANTILES } from '../../lib/histogram.ts';
 import type { StatsAggregator } from './aggregator.ts';
 import type { HistogramView } from './histogram-view.ts';
-import { formatGeneral, formatShortest } from './number-format.ts';
+import { formatCount, formatGeneral, formatShortest } from './number-format.ts';
 import { walkStats, type StatSelection, type StatVisitor } from './stat-walk.ts';
 
 /** What is shown of each histogram. */
@@ -37,7 +37,7 @@ class TextVisitor implements StatVisitor {
   }
 
   number(name: string, value: number): void {
-    this.#out += `${name}: ${Math.trunc(value)}\n`;
+    this.#out += `${name}: ${formatCount(value)}\n`;
   }
 
   histogram(name: string, used: boolean, interval: HistogramView, cumulative: HistogramView): void {
