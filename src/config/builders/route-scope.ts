@@ -48,7 +48,7 @@ export function buildRouteScope(message: RouteScopeMessage, problems: Problems):
       problems.at('response_headers_to_remove'),
     ),
     perFilterConfigs: Object.entries(message.typedPerFilterConfig).map(([name, config]) =>
-      buildPerFilterConfig(name, config, problems.at(`typed_per_filter_config["${name}"]`)),
+      buildPerFilterConfig(name, config, problems.at('typed_per_filter_config').at(name)),
     ),
   };
 }
