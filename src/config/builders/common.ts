@@ -173,10 +173,19 @@ export function buildHeaderMutation(
   return { add: buildHeaderValueOptions(add, addProblems), remove: remove.map((name) => name.toLowerCase()) };
 }
 
+/** Formatter extensions whose operators are always there. */
+const BUILTIN_FORMATTERS: ReadonlySet<string> = new Set([
+  'envoy.extensions.formatter.metadata.v3.Metadata',
+  'envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery',
+]);
+
 /** core.v3.SubstitutionFormatString. A format that comes from a file or the environment is read now. */
 export function buildFormat(message: SubstitutionFormatString, problems: Problems): FormatModel {
   const { contentType, omitEmptyValues, format } = message;
-  if (message.formatters.length > 0) problems.unsupported('formatters');
+  message.formatters.forEach(({ name, configType }, index) => {
+    const typeName = configType.case === 'typedConfig' ? typeNameOf(configType.value.typeUrl) : '';
+    if (!BUILTIN_FORMATTERS.has(typeName)) problems.unsupported(`formatters[${index}]`, `'${name}' is not implemented`);
+  });
   switch (format.case) {
     case 'textFormat':
       return { kind: 'text', format: format.value, contentType, omitEmptyValues };
