@@ -182,8 +182,8 @@ const BUILTIN_FORMATTERS: ReadonlySet<string> = new Set([
 /** core.v3.SubstitutionFormatString. A format that comes from a file or the environment is read now. */
 export function buildFormat(message: SubstitutionFormatString, problems: Problems): FormatModel {
   const { contentType, omitEmptyValues, format } = message;
-  message.formatters.forEach(({ name, configType }, index) => {
-    const typeName = configType.case === 'typedConfig' ? typeNameOf(configType.value.typeUrl) : '';
+  message.formatters.forEach(({ name, typedConfig }, index) => {
+    const typeName = typeNameOf(typedConfig?.typeUrl ?? '');
     if (!BUILTIN_FORMATTERS.has(typeName)) problems.unsupported(`formatters[${index}]`, `'${name}' is not implemented`);
   });
   switch (format.case) {
