@@ -121,6 +121,20 @@ function structTypes(desc: DescMessage, any: Any): Set<string> {
   }
 }
 
+/** True if a TypedStruct stands anywhere in the message, also inside of Anys. */
+export function hasTypedStruct(registry: TypeRegistry, desc: DescMessage, message: Message): boolean {
+  let found = false;
+  visitAnys(registry, desc, message, (any) => {
+    if (found) return;
+    const outer = registry.get(typeNameOf(any.typeUrl));
+    const { desc: inner, message: held } = unpackAny(registry, any);
+    found =
+      (outer !== undefined && isTypedStruct(outer)) ||
+      (inner !== undefined && held !== undefined && hasTypedStruct(registry, inner, held));
+  });
+  return found;
+}
+
 /**
  * Replaces, in place, each TypedStruct whose inner type is known by an Any of that type, also inside of other Anys,
  * so that nothing behind this has to know about TypedStruct. Returns how many there were.

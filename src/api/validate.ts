@@ -118,7 +118,8 @@ export class MessageValidator {
     const present = isPresent(field, value);
     if (present && (plan.deprecated || plan.disallowed)) this.#walkDeprecated(plan, at);
     if (checks !== undefined) {
-      if (checks.required && !present) this.#problem(at, 'value is required');
+      // In a oneof, a required case is one that is not empty when it is the one that is set.
+      if (checks.required && !present && field.oneof === undefined) this.#problem(at, 'value is required');
       const applies = field.fieldKind === 'message' ? present : value !== undefined && (present || !checks.ignoreEmpty);
       if (applies) this.#check(checks.whole, plan.wrapped ? unwrap(value) : value, at);
     }
