@@ -77,6 +77,8 @@ export interface Http1Settings {
   readonly overrideStreamErrorOnInvalidHttpMessage: boolean;
   /** Send an absolute-form request target upstream (client side; Envoy's send_fully_qualified_url). */
   readonly sendFullyQualifiedUrl: boolean;
+  /** Accept methods beyond the registered ones that Envoy knows. Default false: they are malformed requests. */
+  readonly allowCustomMethods?: boolean;
   /** Limit on the number of header fields; more is 431 (request) or a protocol error (response). */
   readonly maxHeadersCount: number;
   /** Limit on the bytes of the header section. */

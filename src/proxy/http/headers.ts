@@ -16,6 +16,8 @@ export class HeaderMap implements Headers {
   readonly values: string[] = [];
   /** Names as spelt on the wire, parallel to `names`; kept only where a codec preserves case. */
   originalNames: string[] | undefined = undefined;
+  /** How the wire spelt `host` (it became `authority`); kept only where a codec preserves case. */
+  originalHostName: string | undefined = undefined;
   /** The reason phrase that came with an HTTP/1.1 status line; kept only where a codec preserves it. */
   reason: string | undefined = undefined;
 
@@ -108,6 +110,7 @@ export class HeaderMap implements Headers {
       copy.values.push(this.values[i]!);
     }
     if (this.originalNames !== undefined) copy.originalNames = this.originalNames.slice();
+    copy.originalHostName = this.originalHostName;
     copy.reason = this.reason;
     return copy;
   }
