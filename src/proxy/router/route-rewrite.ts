@@ -136,6 +136,7 @@ export function updateAuthority(
   keepOriginal: boolean,
 ): void {
   const old = headers.authority;
+  if (keepOriginal) headers.set('x-envoy-original-host', old);
   if (appendXForwardedHost && old !== '') {
     const forwarded = headers.get('x-forwarded-host') ?? '';
     if (forwarded === '') headers.set('x-forwarded-host', old);
@@ -144,6 +145,5 @@ export function updateAuthority(
       if (entries.length > 0 && entries.at(-1) !== old) headers.set('x-forwarded-host', `${forwarded},${old}`);
     }
   }
-  if (keepOriginal) headers.set('x-envoy-original-host', old);
   headers.authority = host;
 }

@@ -81,6 +81,9 @@ export interface ForwardAction {
   readonly maxStreamDurationMs: number | undefined;
   readonly grpcTimeoutHeaderMaxMs: number | undefined;
   readonly grpcTimeoutHeaderOffsetMs: number | undefined;
+  /** The deprecated `max_grpc_timeout` and `grpc_timeout_offset`. 0 = any timeout that the request asks for. */
+  readonly maxGrpcTimeoutMs?: number | undefined;
+  readonly grpcTimeoutOffsetMs?: number | undefined;
   readonly retry: RetryPolicyModel | undefined;
   readonly hedgeOnPerTryTimeout: boolean;
   /** `per_request_buffer_limit_bytes` of the route or virtual host; undefined = the connection's limit. */
