@@ -158,12 +158,9 @@ export interface LocalReplyModel {
 }
 
 export interface LocalReplyMapperModel {
-  /** The serialised envoy.config.accesslog.v3.AccessLogFilter: telemetry/access-log compiles it. */
-  readonly filter: Uint8Array;
-  /** The same as plain data (see `buildLogFilter`), which is what `compileLogFilter` takes. */
-  readonly filterPlan?: LogFilterModel;
+  readonly filter: LogFilterModel;
   readonly statusCode: number | undefined;
-  /** Replaces the body before it is formatted. */
+  /** Replaces the body before it is formatted; one character a byte. */
   readonly body: string | undefined;
   readonly bodyFormat: FormatModel | undefined;
   readonly headersToAdd: readonly HeaderValueOptionModel[];
