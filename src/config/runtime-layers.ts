@@ -18,7 +18,7 @@ interface Layer {
 export class RuntimeLayers {
   readonly #layers: readonly Layer[];
 
-  /** `problems` stands at `layered_runtime`. An absent or empty config is one admin layer, as in Envoy. */
+  /** `problems` stands at `layered_runtime`. Without a config there are no layers, and no overrides. */
   constructor(config: LayeredRuntime | undefined, problems: Problems) {
     const layers: Layer[] = [];
     for (const [index, message] of (config?.layers ?? []).entries()) {
@@ -30,8 +30,7 @@ export class RuntimeLayers {
         at.error('too many admin layers, at most one may be specified');
       if (layer !== undefined) layers.push(layer);
     }
-    this.#layers =
-      config === undefined || config.layers.length === 0 ? [{ name: '', kind: 'admin', values: {} }] : layers;
+    this.#layers = layers;
   }
 
   /** The layers' names, lowest first. */
