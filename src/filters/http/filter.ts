@@ -113,23 +113,26 @@ export type FilterForStream<RouteConfig> = (stream: StreamContext<RouteConfig>) 
  * A kind of HTTP filter. Three stages: the type (once a process), `create` (once for each accepted config), the
  * returned function (once a stream).
  */
-export interface HttpFilterType<Config = unknown, RouteConfig = Config> {
+export interface HttpFilterType<Config = unknown, RouteConfig = Config, ParsedRouteConfig = RouteConfig> {
   /** The canonical name, e.g. `envoy.filters.http.fault`. */
   readonly name: string;
   readonly config: ConfigType<Config>;
   /** The message that `typed_per_filter_config` carries; absent: this filter has no per-route config. */
-  readonly routeConfig?: ConfigType<RouteConfig>;
+  readonly routeConfig?: ConfigType<ParsedRouteConfig>;
   /** Compile and resolve here, so that the per-stream step is cheap. Pure: no I/O, no timers. Throws ConfigError on bad config. */
   create(config: Config, context: FactoryContext): FilterForStream<RouteConfig>;
   /** Loads what `create` needs and can't do synchronously (a user's module). Runs before `create` on each thread. */
   prepare?(config: Config): Promise<void>;
-  /** Compiles one per-route config, once a config; its result is what `stream.routeConfig` shows. Absent: shown as parsed. */
-  compileRoute?(config: RouteConfig, context: FactoryContext): RouteConfig;
+  /**
+   * Compiles one per-route config, once a config; its result is what `stream.routeConfig` shows. Absent: shown as parsed.
+   * `filterConfig` is the config of the filter in the chain that the override belongs to.
+   */
+  compileRoute?(config: ParsedRouteConfig, context: FactoryContext, filterConfig: Config): RouteConfig;
 }
 
 /** Identity at run time; infers the config types. */
-export function defineHttpFilter<Config, RouteConfig = Config>(
-  type: HttpFilterType<Config, RouteConfig>,
-): HttpFilterType<Config, RouteConfig> {
+export function defineHttpFilter<Config, RouteConfig = Config, ParsedRouteConfig = RouteConfig>(
+  type: HttpFilterType<Config, RouteConfig, ParsedRouteConfig>,
+): HttpFilterType<Config, RouteConfig, ParsedRouteConfig> {
   return type;
 }

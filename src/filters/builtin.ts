@@ -1,0 +1,43 @@
+import type { HttpFilterType } from './http/filter.ts';
+import type { HttpFilterRegistration } from './registry.ts';
+
+/** The last filter of every chain: not one of these, but the router itself. */
+export const ROUTER_FILTER = {
+  name: 'envoy.filters.http.router',
+  configType: 'envoy.extensions.filters.http.router.v3.Router',
+} as const;
+
+/** Forgets the config types, which only the filter itself knows. */
+function erase<Config, RouteConfig, ParsedRouteConfig>(
+  type: HttpFilterType<Config, RouteConfig, ParsedRouteConfig>,
+): HttpFilterType {
+  return type as unknown as HttpFilterType;
+}
+
+/** Every HTTP filter that comes with Outrigger, without the router. */
+export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
+  {
+    name: 'envoy.filters.http.fault',
+    configType: 'envoy.extensions.filters.http.fault.v3.HTTPFault',
+    routeConfigTypes: ['envoy.extensions.filters.http.fault.v3.HTTPFault'],
+    load: async () => erase((await import('./http/fault.ts')).fault),
+  },
+  {
+    name: 'envoy.filters.http.buffer',
+    configType: 'envoy.extensions.filters.http.buffer.v3.Buffer',
+    routeConfigTypes: ['envoy.extensions.filters.http.buffer.v3.BufferPerRoute'],
+    load: async () => erase((await import('./http/buffer.ts')).buffer),
+  },
+  {
+    name: 'envoy.filters.http.header_mutation',
+    configType: 'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation',
+    routeConfigTypes: ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute'],
+    load: async () => erase((await import('./http/header-mutation.ts')).headerMutation),
+  },
+  {
+    name: 'outrigger.filters.http.typescript',
+    configType: 'outrigger.filters.http.typescript.v3.TypeScriptFilter',
+    routeConfigTypes: ['outrigger.filters.http.typescript.v3.TypeScriptFilterPerRoute'],
+    load: async () => erase((await import('./http/typescript.ts')).createTypescriptFilter()),
+  },
+];

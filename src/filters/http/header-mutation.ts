@@ -1,0 +1,132 @@
+import type { HeaderMutation as HeaderMutationMessage } from '../../api/generated/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js';
+import {
+  HeaderValueOption_HeaderAppendAction as AppendAction,
+  type HeaderValueOption,
+} from '../../api/generated/envoy/config/core/v3/base_pb.js';
+import {
+  HeaderMutationPerRouteSchema,
+  HeaderMutationSchema,
+  type Mutations,
+} from '../../api/generated/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js';
+import type { FormatContext } from '../../telemetry/access-log/access-log.ts';
+import { compileHeaderValue } from '../../telemetry/access-log/format.ts';
+import { ConfigError, protobufConfig } from '../config-type.ts';
+import type { Headers } from '../headers.ts';
+import type { StreamInfo } from '../stream-info.ts';
+import { Continue, defineHttpFilter, type HeadersVerdict, type HttpFilter, type StreamContext } from './filter.ts';
+
+type Mutate = (headers: Headers, context: FormatContext) => void;
+
+/** What one level of config does to requests and responses. */
+interface CompiledMutations {
+  readonly request: readonly Mutate[];
+  readonly response: readonly Mutate[];
+}
+
+/** envoy.filters.http.header_mutation: adds, changes and removes headers by format strings. */
+export const headerMutation = defineHttpFilter({
+  name: 'envoy.filters.http.header_mutation',
+  config: protobufConfig(HeaderMutationSchema),
+  routeConfig: protobufConfig(HeaderMutationPerRouteSchema),
+  compileRoute: ({ mutations }) => compileMutations(mutations),
+  create({ mutations, mostSpecificHeaderMutationsWins }, _context) {
+    const own = compileMutations(mutations);
+    const hasOwn = own.request.length + own.response.length > 0;
+    return (stream: StreamContext<CompiledMutations>) =>
+      hasOwn || stream.routeConfigs.length > 0
+        ? new HeaderMutationFilter(own, stream, mostSpecificHeaderMutationsWins)
+        : undefined;
+  },
+});
+
+class HeaderMutationFilter implements HttpFilter, FormatContext {
+  readonly #own: CompiledMutations;
+  readonly #stream: StreamContext<CompiledMutations>;
+  readonly #mostSpecificWins: boolean;
+
+  // What format strings see.
+  readonly info: StreamInfo;
+  requestHeaders: Headers | undefined = undefined;
+  responseHeaders: Headers | undefined = undefined;
+  readonly responseTrailers = undefined;
+  readonly localReplyBody = '';
+  readonly accessLogType = 'NotSet';
+
+  constructor(own: CompiledMutations, stream: StreamContext<CompiledMutations>, mostSpecificWins: boolean) {
+    this.#own = own;
+    this.#stream = stream;
+    this.#mostSpecificWins = mostSpecificWins;
+    this.info = stream.info;
+  }
+
+  onRequestHeaders(headers: Headers): HeadersVerdict {
+    this.requestHeaders = headers;
+    this.#apply('request', headers);
+    return Continue;
+  }
+
+  onResponseHeaders(headers: Headers): HeadersVerdict {
+    this.responseHeaders = headers;
+    this.#apply('response', headers);
+    return Continue;
+  }
+
+  /** The filter's own first; then the route's from most to least specific, unless the most specific is to win. */
+  #apply(direction: keyof CompiledMutations, headers: Headers): void {
+    for (const mutate of this.#own[direction]) mutate(headers, this);
+    const levels = this.#stream.routeConfigs;
+    for (let i = 0; i < levels.length; i++) {
+      const level = levels[this.#mostSpecificWins ? i : levels.length - 1 - i]!;
+      for (const mutate of level[direction]) mutate(headers, this);
+    }
+  }
+}
+
+function compileMutations(mutations: Mutations | undefined): CompiledMutations {
+  return {
+    request: compileList(mutations?.requestMutations ?? [], 'mutations.request_mutations'),
+    response: compileList(mutations?.responseMutations ?? [], 'mutations.response_mutations'),
+  };
+}
+
+function compileList(messages: readonly HeaderMutationMessage[], path: string): Mutate[] {
+  return messages.map(({ action }, index) => {
+    if (action.case === 'append') return compileAppend(action.value, `${path}[${index}].append`);
+    const name = (action.value ?? '').toLowerCase();
+    checkName(name, `${path}[${index}].remove`);
+    return (headers) => void headers.delete(name);
+  });
+}
+
+function checkName(name: string, path: string): void {
+  if (name.startsWith(':') || name === 'host')
+    throw new ConfigError(':-prefixed or host headers may not be modified', path);
+}
+
+function compileAppend({ header, appendAction, append, keepEmptyValue }: HeaderValueOption, path: string): Mutate {
+  const name = (header?.key ?? '').toLowerCase();
+  checkName(name, `${path}.header.key`);
+  const raw = header?.rawValue ?? new Uint8Array();
+  const format =
+    raw.length > 0
+      ? { literal: Buffer.from(raw).toString('latin1'), format: () => Buffer.from(raw).toString('latin1') }
+      : compileValue(header?.value ?? '', `${path}.header.value`);
+  const action = append === false ? AppendAction.OVERWRITE_IF_EXISTS_OR_ADD : appendAction;
+  return (headers, context) => {
+    if (action === AppendAction.ADD_IF_ABSENT && headers.has(name)) return;
+    if (action === AppendAction.OVERWRITE_IF_EXISTS && !headers.has(name)) return;
+    const value = format.literal ?? format.format(context);
+    if (value === '' && !keepEmptyValue) return;
+    if (action === AppendAction.APPEND_IF_EXISTS_OR_ADD || action === AppendAction.ADD_IF_ABSENT)
+      headers.append(name, value);
+    else headers.set(name, value);
+  };
+}
+
+function compileValue(value: string, path: string): ReturnType<typeof compileHeaderValue> {
+  try {
+    return compileHeaderValue(value);
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error), path);
+  }
+}
