@@ -100,7 +100,7 @@ export const PROXY_ERRORS = {
   requestHeaderTimeout: { status: 408, flag: 0, details: 'request_header_timeout', body: 'request header timeout' },
   downstreamDurationTimeout: {
     status: 408,
-    flag: ResponseFlag.DT,
+    flag: 0,
     details: 'max_duration_timeout',
     body: 'downstream duration timeout',
   },

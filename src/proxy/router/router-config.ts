@@ -1,6 +1,8 @@
 import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
 import type { RouterOptions } from '../http/request-sink.ts';
+import type { Cluster } from '../upstream/upstream.ts';
 import type { WorkerContext } from '../worker-context.ts';
+import { localAddress } from './local-address.ts';
 import { ResponseCodeStats } from './response-code-stats.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import { ROUTER_STATS } from './router-stats.ts';
@@ -20,6 +22,8 @@ export class RouterConfig {
   readonly stats: StatBlock;
   readonly #policies = new WeakMap<RetryPolicyModel, RetryPolicy>();
   readonly #codeStats = new Map<string, ResponseCodeStats>();
+  readonly #maintenanceKeys = new WeakMap<Cluster, string>();
+  #localAddress: string | undefined = undefined;
   #mirror: RouterConfig | undefined = undefined;
 
   /** `scope` is the connection manager's: `http.<stat_prefix>.`. */
@@ -43,10 +47,25 @@ export class RouterConfig {
   codeStats(prefix: string): ResponseCodeStats | undefined {
     let stats = this.#codeStats.get(prefix);
     if (stats === undefined && this.#codeStats.size < MAX_CODE_STATS) {
-      stats = new ResponseCodeStats(this.worker.stats, prefix);
+      stats = new ResponseCodeStats(this.worker.stats, prefix, true);
       this.#codeStats.set(prefix, stats);
     }
     return stats;
+  }
+
+  /** The runtime key that puts `cluster` into maintenance. */
+  maintenanceKey(cluster: Cluster): string {
+    let key = this.#maintenanceKeys.get(cluster);
+    if (key === undefined) {
+      key = `upstream.maintenance_mode.${cluster.name}`;
+      this.#maintenanceKeys.set(cluster, key);
+    }
+    return key;
+  }
+
+  /** This machine's own address, which mirrored requests have in x-forwarded-for. */
+  get localAddress(): string {
+    return (this.#localAddress ??= localAddress());
   }
 
   /** The config for mirrored requests: the same options, counted below `http.async-client.`. */

@@ -1,0 +1,84 @@
+import { ResponseFlag } from '../../filters/response-flags.ts';
+import type { StreamResetReason } from '../codec/codec.ts';
+import { HeaderMap } from '../http/headers.ts';
+import type { RouterLocalReply } from '../http/request-sink.ts';
+import type { MutableStreamInfo } from '../http/stream-info.ts';
+import { PROXY_ERRORS } from '../proxy-error.ts';
+import type { DirectResponseAction, RedirectAction, Route } from './route.ts';
+
+/** The flag of an upstream reset (Envoy's streamResetReasonToResponseFlag). */
+export function resetFlag(reason: StreamResetReason): number {
+  switch (reason) {
+    case 'local connection failure':
+    case 'remote connection failure':
+    case 'connection timeout':
+      return ResponseFlag.UF;
+    case 'connection termination':
+    case 'HTTP/1 premature upstream half close':
+      return ResponseFlag.UC;
+    case 'local reset':
+    case 'local refused stream reset':
+      return ResponseFlag.LR;
+    case 'overflow':
+      return ResponseFlag.UO;
+    case 'remote reset':
+    case 'remote refused stream reset':
+      return ResponseFlag.UR;
+    case 'protocol error':
+      return ResponseFlag.UPE;
+    case 'overload manager reset':
+      return ResponseFlag.OM;
+  }
+}
+
+/** What a client gets when the last attempt was reset. */
+export function upstreamResetReply(
+  reason: StreamResetReason,
+  transportFailure: string,
+  responseStarted: boolean,
+  retried: boolean,
+): RouterLocalReply {
+  const entry = responseStarted ? PROXY_ERRORS.upstreamResetAfterResponse : PROXY_ERRORS.upstreamResetBeforeResponse;
+  const cause = transportFailure === '' ? reason : `${reason}|${transportFailure}`;
+  return {
+    status: resetStatus(reason),
+    flag: resetFlag(reason),
+    details: `${entry.details}{${cause.replaceAll(/\s/g, '_')}}`,
+    body: `${entry.body}${retried ? 'retried and the latest ' : ''}reset reason: ${reason}`,
+  };
+}
+
+export const resetStatus = (reason: StreamResetReason): number =>
+  reason === 'protocol error'
+    ? PROXY_ERRORS.upstreamProtocolError.status
+    : PROXY_ERRORS.upstreamResetBeforeResponse.status;
+
+/** 400 for a header of `strict_check_headers` that can't be understood. */
+export function invalidControlReply(headers: HeaderMap, name: string): RouterLocalReply {
+  const entry = PROXY_ERRORS.invalidEnvoyRequestHeaders;
+  const body = `invalid header '${name}' with value '${headers.get(name) ?? ''}'`;
+  return { ...entry, body, details: `${entry.details}{${name}}` };
+}
+
+/** The reply of a redirect or direct response route; its headers include the route's own mutations. */
+export function directReply(
+  route: Route,
+  action: RedirectAction | DirectResponseAction,
+  requestHeaders: HeaderMap,
+  info: MutableStreamInfo,
+  insertOriginalPath: boolean,
+): RouterLocalReply {
+  const { status } = action;
+  const headers = new HeaderMap();
+  headers.status = status;
+  const location =
+    action.kind === 'redirect' ? action.location(requestHeaders, insertOriginalPath) : action.location(requestHeaders);
+  if (location !== '') headers.append('location', location);
+  route.finalizeResponse(headers, requestHeaders, info);
+  return {
+    ...PROXY_ERRORS.directResponse,
+    status,
+    body: action.kind === 'direct-response' ? action.body : '',
+    headers: [...headers.entries()],
+  };
+}

@@ -1,0 +1,598 @@
+import { ResponseFlag } from '../../filters/response-flags.ts';
+import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
+import type { StreamResetReason } from '../codec/codec.ts';
+import type { HeaderMap } from '../http/headers.ts';
+import type { RequestSink, RoutedStream, RouterLocalReply } from '../http/request-sink.ts';
+import { PROXY_ERRORS } from '../proxy-error.ts';
+import { CLUSTER_STATS } from '../upstream/cluster-stats.ts';
+import type { Cluster } from '../upstream/upstream.ts';
+import { Attempt, type AttemptOwner, type AttemptTimeout } from './attempt.ts';
+import { Attempts } from './attempts.ts';
+import { followRedirect } from './internal-redirect.ts';
+import { Mirrors } from './mirror.ts';
+import { RequestBody } from './request-body.ts';
+import { findInvalidControl, hasEnvoyHeader, takeHeader } from './request-controls.ts';
+import { planRequest, type RequestPlan } from './request-plan.ts';
+import { RetryState, type RetryOutcome, type RetryOwner } from './retry-state.ts';
+import { updateAuthority } from './route-rewrite.ts';
+import type { ForwardAction, Route, VirtualCluster } from './route.ts';
+import type { RouterConfig } from './router-config.ts';
+import { directReply, invalidControlReply, resetStatus, upstreamResetReply } from './router-replies.ts';
+import { ROUTE_STATS, ROUTER_STATS } from './router-stats.ts';
+import { parseUnsigned, setTimeoutHeaders, type RequestTimeouts } from './timeouts.ts';
+import { recordTimeoutBudget } from './tracked-stats.ts';
+import { chargeCode, chargeRetriedCode, chargeTime, isCanary, type ChargedRequest } from './upstream-charges.ts';
+
+const AT = CLUSTER_STATS.at;
+const ROUTER = ROUTER_STATS.at;
+const ROUTE = ROUTE_STATS.at;
+const NO_MAINTENANCE = { numerator: 0, denominator: 100 };
+
+const createRouter = (stream: RoutedStream, config: RouterConfig): RequestSink => new Router(stream, config);
+
+/**
+ * The end of the filter chain for one request (Envoy's router filter): finds the cluster, makes attempts until one
+ * answers or none may, and passes the answer on. It is over when it has handed on the whole response, has answered
+ * itself, or is destroyed by its stream.
+ */
+export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask, ChargedRequest {
+  readonly config: RouterConfig;
+  readonly internal: boolean;
+  requestEnded = false;
+  alternateStatName = '';
+  codesExcluded = false;
+  virtualCluster: VirtualCluster | undefined = undefined;
+
+  readonly #stream: RoutedStream;
+  #route: Route | undefined = undefined;
+  #action: ForwardAction | undefined = undefined;
+  #cluster: Cluster | undefined = undefined;
+  #plan: RequestPlan | undefined = undefined;
+
+  readonly #attempts: Attempts;
+  #attemptCount = 0;
+  #retry: RetryState | undefined = undefined;
+  #pendingRetries = 0;
+  #retryAfterTimeout = false;
+  #mirrors: Mirrors | undefined = undefined;
+
+  #body: RequestBody | undefined = undefined;
+  #bodyOverflowed = false;
+  #requestEndMs = -1;
+  #responseStarted = false;
+  /** The attempt that answers. */
+  #final: Attempt | undefined = undefined;
+  /** How often the stream has asked to pause a response that hasn't begun. */
+  #earlyPauses = 0;
+  #over = false;
+  /** The global timeout. */
+  #timer: Timer | undefined = undefined;
+
+  constructor(stream: RoutedStream, config: RouterConfig) {
+    this.#stream = stream;
+    this.config = config;
+    this.internal = stream.internalRequest;
+    this.#attempts = new Attempts(stream.requestHeaders);
+  }
+
+  get route(): Route {
+    return this.#route!;
+  }
+
+  get cluster(): Cluster {
+    return this.#cluster!;
+  }
+
+  get timeouts(): RequestTimeouts {
+    return this.#plan!.timeouts;
+  }
+
+  // ---- the request -----------------------------------------------------------------------------------------------
+
+  onHeaders(headers: HeaderMap, endStream: boolean): void {
+    const { stats, worker, options } = this.config;
+    const { route, info } = this.#stream;
+    stats.inc(ROUTER.rq_total);
+    if (route === undefined) {
+      stats.inc(ROUTER.no_route);
+      return this.#reply(PROXY_ERRORS.routeNotFound);
+    }
+    this.#route = route;
+    const { action } = route;
+    if (action.kind === 'redirect' || action.kind === 'direct-response') {
+      stats.inc(ROUTER.rq_direct_response);
+      return this.#reply(directReply(route, action, headers, info, !options.suppressEnvoyHeaders));
+    }
+    const cluster = action.kind === 'forward' ? worker.clusters.get(action.clusterName) : undefined;
+    if (cluster === undefined || action.kind !== 'forward') {
+      stats.inc(ROUTER.no_cluster);
+      const status = action.kind === 'forward' ? action.clusterNotFoundStatus : PROXY_ERRORS.clusterNotFound.status;
+      return this.#reply({ ...PROXY_ERRORS.clusterNotFound, status });
+    }
+    this.#action = action;
+    this.#cluster = cluster;
+    info.upstreamCluster = cluster.name;
+    info.upstreamClusterObservable = cluster.model.altStatName;
+    info.upstreamClusterMetadata = cluster.model.metadata;
+    this.virtualCluster = route.virtualHost.virtualCluster(headers);
+    if (this.virtualCluster !== undefined) info.virtualClusterName = this.virtualCluster.name;
+
+    const controls = hasEnvoyHeader(headers);
+    const refusal = this.#refusal(headers, controls);
+    if (refusal !== undefined) return this.#reply(refusal);
+    const plan = planRequest(this.#stream, this.config, route, action, cluster, headers, controls);
+    this.#plan = plan;
+    this.#attempts.perTryTimeoutMs = plan.timeouts.perTryMs;
+    this.codesExcluded = plan.grpc && options.suppressGrpcRequestFailureCodeStats;
+    const policy = action.retry === undefined ? undefined : this.config.retryPolicy(action.retry);
+    this.#retry = RetryState.create(this, policy, headers, controls);
+    this.#attemptCount = info.attemptCount = 1;
+    if (action.mirrors.length > 0 && headers.method !== 'CONNECT') {
+      const { globalMs } = plan.timeouts;
+      const { mirrors } = action;
+      this.#mirrors = Mirrors.start(this.#stream, this.config, mirrors, headers, endStream, globalMs, createRouter);
+    }
+    if (!this.#attempt(endStream)) return;
+    // An upgrade's request has no end; what is timed is its handshake.
+    if (endStream) this.#endRequest();
+    else if (headers.protocol !== '') this.#armTimeout();
+  }
+
+  /** What keeps a request from its cluster at once. */
+  #refusal(headers: HeaderMap, controls: boolean): RouterLocalReply | undefined {
+    const { options, worker } = this.config;
+    if (controls) {
+      const invalid = findInvalidControl(headers, options.strictCheckHeaders);
+      if (invalid !== undefined) return invalidControlReply(headers, invalid);
+      this.alternateStatName = takeHeader(headers, 'x-envoy-upstream-alt-stat-name') ?? '';
+    }
+    const cluster = this.#cluster!;
+    const key = this.config.maintenanceKey(cluster);
+    if (!worker.runtime.featureEnabled(key, NO_MAINTENANCE, worker.random.below(100))) return undefined;
+    chargeCode(this, PROXY_ERRORS.maintenanceMode.status, undefined, undefined);
+    cluster.stats.inc(AT.upstream_rq_maintenance_mode);
+    return { ...PROXY_ERRORS.maintenanceMode, headers: this.#replyHeaders(true) };
+  }
+
+  /** Starts the next attempt. False: there was no host, and the request is answered. */
+  #attempt(headersOnly: boolean): boolean {
+    const { metadataMatch, priority } = this.#action!;
+    const avoid = this.#attemptCount > 1 ? this.#retry : undefined;
+    const attempt = new Attempt(this, this.#stream, this.#cluster!, metadataMatch, avoid, headersOnly);
+    if (!attempt.pick(priority)) {
+      this.#noHealthyUpstream();
+      return false;
+    }
+    this.#attempts.add(attempt);
+    attempt.connect();
+    return true;
+  }
+
+  #noHealthyUpstream(): void {
+    const entry = PROXY_ERRORS.noHealthyUpstream;
+    chargeCode(this, entry.status, undefined, undefined);
+    this.#reply({ ...entry, headers: this.#replyHeaders(false) });
+  }
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    if (this.#over) return;
+    let keeps = this.#keepsBody;
+    if (keeps && !this.#bodyOf().hasRoomFor(chunk)) {
+      this.#abandonBody();
+      if (this.#over) return;
+      keeps = false;
+    }
+    this.#mirrors?.data(chunk, endStream);
+    const attempt = this.#attempts.newest;
+    const takes = attempt !== undefined && attempt.takesBody;
+    if (keeps || !takes) this.#bodyOf().add(chunk);
+    if (takes) attempt.sendData(chunk, endStream);
+    else if (!endStream) this.#bodyOf().stall();
+    if (endStream) this.#endRequest();
+  }
+
+  onTrailers(trailers: HeaderMap): void {
+    if (this.#over) return;
+    this.#bodyOf().trailers = trailers;
+    this.#mirrors?.trailers(trailers);
+    const attempt = this.#attempts.newest;
+    if (attempt !== undefined && attempt.takesBody) attempt.sendTrailers(trailers);
+    this.#endRequest();
+  }
+
+  #bodyOf(): RequestBody {
+    if (this.#body !== undefined) return this.#body;
+    // The stream's limit 0 is no limit.
+    const limit = Math.min(this.#stream.bufferLimit || Infinity, this.#action!.requestBufferLimitBytes ?? Infinity);
+    return (this.#body = new RequestBody(this.#stream, limit));
+  }
+
+  /** A retry or a redirect may have to send the body again. */
+  get #keepsBody(): boolean {
+    if (this.#bodyOverflowed || this.#responseStarted) return false;
+    return (this.#retry !== undefined && this.#retry.enabled) || this.#action!.internalRedirect !== undefined;
+  }
+
+  /** The body is too long to be kept: there will be no retry. */
+  #abandonBody(): void {
+    this.#cluster!.stats.inc(AT.retry_or_shadow_abandoned);
+    this.#dropRetry();
+    this.#bodyOverflowed = true;
+    const attempt = this.#attempts.newest;
+    // A retry was waiting for its turn, so there is nowhere to send the body to.
+    if (attempt === undefined) this.#reply({ ...PROXY_ERRORS.retryBufferExceeded, headers: this.#replyHeaders(false) });
+    else if (attempt.takesBody) this.#body?.clear();
+  }
+
+  #endRequest(): void {
+    this.requestEnded = true;
+    this.#requestEndMs = this.config.worker.dispatcher.now;
+    // As in Envoy: a request that ends while a retry is waiting has no global timeout.
+    if (this.#attempts.isEmpty) return;
+    this.#armTimeout();
+    this.#attempts.armTryTimers();
+  }
+
+  #armTimeout(): void {
+    const { globalMs } = this.timeouts;
+    if (globalMs <= 0 || this.#timer !== undefined) return;
+    this.#timer = new Timer(this);
+    this.config.worker.dispatcher.arm(this.#timer, globalMs);
+  }
+
+  // ---- from attempts ---------------------------------------------------------------------------------------------
+
+  attemptReady(attempt: Attempt): void {
+    const headers = this.#stream.requestHeaders;
+    const { autoHostRewrite, appendXForwardedHost } = this.#action!;
+    const { maxStreamDurationMs } = this.#plan!;
+    const host = attempt.host!;
+    this.#retry?.onHostAttempted(host);
+    this.virtualCluster?.stats.inc(ROUTE.upstream_rq_total);
+    this.#route!.stats?.inc(ROUTE.upstream_rq_total);
+    const upgrade = headers.protocol !== '';
+    if (this.requestEnded || upgrade) attempt.armTryTimers();
+    if (maxStreamDurationMs > 0) attempt.armMaxDuration(maxStreamDurationMs);
+    if (autoHostRewrite && host.hostname !== '')
+      updateAuthority(headers, host.hostname, appendXForwardedHost, !this.config.options.suppressEnvoyHeaders);
+    attempt.payloadHeld = upgrade && !attempt.headersOnly;
+    attempt.sendHeaders(headers);
+    if (!attempt.payloadHeld) this.#sendBody(attempt);
+  }
+
+  /** Sends what was held back until `attempt` could take it. */
+  #sendBody(attempt: Attempt): void {
+    attempt.payloadHeld = false;
+    const body = this.#body;
+    if (!attempt.headersOnly && (body !== undefined || this.requestEnded)) attempt.sendBody(body, this.requestEnded);
+    if (body === undefined) return;
+    if (!this.#keepsBody) body.clear();
+    body.resume();
+  }
+
+  attemptInformational(attempt: Attempt, headers: HeaderMap): void {
+    chargeCode(this, headers.status, headers, attempt.host);
+    this.#settleOn(attempt);
+    // The client has heard from this upstream; no other one may answer now.
+    this.#dropRetry();
+    this.#stream.sendInformational(headers);
+  }
+
+  attemptHeaders(attempt: Attempt, headers: HeaderMap, endStream: boolean): void {
+    const { config } = this;
+    const stream = this.#stream;
+    const host = attempt.host!;
+    if (headers.has('x-envoy-immediate-health-check-fail')) host.failHealthCheck();
+    if (this.#retry !== undefined && this.#retryHeaders(attempt, headers)) return;
+    if (this.#redirect(headers)) return;
+    this.#dropRetry();
+    if (this.#requestEndMs !== -1 && !config.options.suppressEnvoyHeaders) {
+      const ms = Math.trunc(config.worker.dispatcher.now - this.#requestEndMs);
+      headers.set('x-envoy-upstream-service-time', String(ms));
+    }
+    attempt.canary = isCanary(headers, host);
+    chargeCode(this, headers.status, headers, host);
+    if (headers.status < 500) this.#judgeHost(attempt, headers, endStream);
+    stream.info.responseCodeDetails = 'via_upstream';
+    this.#route!.finalizeResponse(headers, stream.requestHeaders, stream.info);
+    if (this.#route!.virtualHost.includeAttemptCountInResponse)
+      headers.set('x-envoy-attempt-count', String(this.#attemptCount));
+    this.#settleOn(attempt);
+    if (attempt.payloadHeld && this.#refusesUpgrade(attempt, headers)) return;
+    if (endStream) this.#finish(attempt);
+    stream.sendHeaders(headers, endStream);
+  }
+
+  /** Upgrades: starts the payload if the upstream agreed. True: the answer makes no sense and was replaced. */
+  #refusesUpgrade(attempt: Attempt, headers: HeaderMap): boolean {
+    const { status } = headers;
+    if (status === 101 || (attempt.stream!.protocol === 'HTTP/2' && status >= 200 && status < 300)) {
+      attempt.disarmTryTimers();
+      if (this.#timer !== undefined) this.config.worker.dispatcher.disarm(this.#timer);
+      this.#sendBody(attempt);
+      return false;
+    }
+    const websocket = this.#stream.requestHeaders.protocol.toLowerCase() === 'websocket';
+    if (!websocket || status >= 400) return false;
+    const entry = PROXY_ERRORS.websocketHandshakeUnsuccessful;
+    this.#reply({ ...entry, status, headers: [...headers.entries()] });
+    return true;
+  }
+
+  /** Success or failure of a host that answered below 500; for gRPC its status decides. */
+  #judgeHost(attempt: Attempt, headers: HeaderMap, endStream: boolean): void {
+    if (!this.#plan!.grpc) attempt.host!.requestEnded(true);
+    else if (endStream) attempt.host!.requestEnded(grpcSucceeded(headers));
+    else attempt.grpcOutcomePending = true;
+  }
+
+  attemptData(attempt: Attempt, chunk: Buffer, endStream: boolean): void {
+    if (endStream) {
+      // gRPC without trailers has no status.
+      if (attempt.grpcOutcomePending) attempt.host!.requestEnded(false);
+      this.#finish(attempt);
+    }
+    this.#stream.sendData(chunk, endStream);
+  }
+
+  attemptTrailers(attempt: Attempt, trailers: HeaderMap): void {
+    if (attempt.grpcOutcomePending) attempt.host!.requestEnded(grpcSucceeded(trailers));
+    this.#finish(attempt);
+    this.#stream.sendTrailers(trailers);
+  }
+
+  attemptReset(attempt: Attempt, reason: StreamResetReason, transportFailure: string): void {
+    if (attempt.stream === undefined && attempt.host !== undefined) this.#retry?.onHostAttempted(attempt.host);
+    if (this.#retryReset(attempt, reason, false)) return;
+    this.#chargeAbort(attempt, resetStatus(reason));
+    this.#attempts.drop(attempt);
+    if (this.#othersMayAnswer) return;
+    const reply = upstreamResetReply(reason, transportFailure, this.#responseStarted, this.#attemptCount > 1);
+    this.#reply({ ...reply, headers: this.#replyHeaders(reason === 'overflow') });
+  }
+
+  attemptTimedOut(attempt: Attempt, which: AttemptTimeout): void {
+    const { stats } = this.#cluster!;
+    if (which === 'max-stream-duration') {
+      stats.inc(AT.upstream_rq_max_duration_reached);
+      attempt.abort();
+      if (this.#retryReset(attempt, 'local reset', false)) return;
+      const status = this.requestEnded ? PROXY_ERRORS.maxStreamDuration.status : 408;
+      return this.#reply({ ...PROXY_ERRORS.maxStreamDuration, status, headers: this.#replyHeaders(false) });
+    }
+    // Once something went to the client, the global timeout alone counts.
+    if (which === 'per-try' && this.#responseStarted) return;
+    if (this.#plan!.hedging) return this.#hedge(attempt);
+    stats.inc(which === 'per-try' ? AT.upstream_rq_per_try_timeout : AT.upstream_rq_per_try_idle_timeout);
+    attempt.host?.requestTimedOut();
+    attempt.abort();
+    if (this.#retryReset(attempt, 'local reset', true)) return;
+    this.#chargeAbort(attempt, this.#plan!.timeoutStatus);
+    this.#attempts.drop(attempt);
+    this.#timeOut(which === 'per-try' ? PROXY_ERRORS.perTryTimeout : PROXY_ERRORS.perTryIdleTimeout);
+  }
+
+  // ---- retries ---------------------------------------------------------------------------------------------------
+
+  /** True: this response isn't the one for the client, since a retry follows or another attempt may do better. */
+  #retryHeaders(attempt: Attempt, headers: HeaderMap): boolean {
+    const retry = this.#retry!;
+    if (attempt.retried) {
+      if (!retry.wouldRetryHeaders(headers)) return false;
+    } else {
+      const outcome = retry.shouldRetryHeaders(headers);
+      if (outcome === 'yes') {
+        this.#expectRetry(attempt, false);
+        chargeRetriedCode(this, headers.status);
+        return true;
+      }
+      if (!this.#flagUnretried(outcome)) return false;
+    }
+    if (!this.#othersMayAnswer) return false;
+    attempt.host!.requestEnded(false);
+    this.#attempts.drop(attempt);
+    return true;
+  }
+
+  /** Has a failed attempt tried again, if policy and limits allow. */
+  #retryReset(attempt: Attempt, reason: StreamResetReason, timeout: boolean): boolean {
+    if (this.#responseStarted || this.#retry === undefined || attempt.retried) return false;
+    const outcome = this.#retry.shouldRetryReset(reason, attempt.stream !== undefined);
+    if (outcome === 'yes') {
+      this.#expectRetry(attempt, timeout);
+      return true;
+    }
+    this.#flagUnretried(outcome);
+    return false;
+  }
+
+  #expectRetry(failed: Attempt, timeout: boolean): void {
+    this.#pendingRetries++;
+    this.#retryAfterTimeout = timeout;
+    failed.host?.requestEnded(false);
+    this.#attempts.drop(failed);
+  }
+
+  /** The attempt is late: starts another one and lets it go on. */
+  #hedge(attempt: Attempt): void {
+    if (this.#responseStarted || this.#retry === undefined) return;
+    const outcome = this.#retry.shouldHedge();
+    if (outcome !== 'yes') {
+      this.#flagUnretried(outcome);
+      return;
+    }
+    this.#pendingRetries++;
+    this.#retryAfterTimeout = true;
+    attempt.retried = true;
+  }
+
+  /** True: a retry was due but couldn't be made. */
+  #flagUnretried(outcome: RetryOutcome): boolean {
+    if (outcome === 'overflow') this.#stream.info.setFlag(ResponseFlag.UO);
+    else if (outcome === 'limit') this.#stream.info.setFlag(ResponseFlag.URX);
+    else return false;
+    return true;
+  }
+
+  onRetry(): void {
+    if (this.#over) return;
+    const headers = this.#stream.requestHeaders;
+    const { includeAttemptCountInRequest, includeIsTimeoutRetryHeader } = this.#route!.virtualHost;
+    const { timeouts, grpc, hedging } = this.#plan!;
+    this.#pendingRetries--;
+    this.#attemptCount++;
+    this.#stream.info.attemptCount = this.#attemptCount;
+    // It may have gone, or be another one by now.
+    const cluster = this.config.worker.clusters.get(this.#action!.clusterName);
+    if (cluster === undefined) return this.#noHealthyUpstream();
+    this.#cluster = cluster;
+    if (includeAttemptCountInRequest) headers.set('x-envoy-attempt-count', String(this.#attemptCount));
+    if (includeIsTimeoutRetryHeader) headers.set('x-envoy-is-timeout-retry', String(this.#retryAfterTimeout));
+    const elapsedMs = this.#requestEndMs === -1 ? 0 : this.config.worker.dispatcher.now - this.#requestEndMs;
+    const insert = !this.config.options.suppressEnvoyHeaders;
+    setTimeoutHeaders(elapsedMs, timeouts, this.#action!, headers, insert, grpc, hedging);
+    this.#attempt(this.requestEnded && (this.#body === undefined || this.#body.isEmpty));
+  }
+
+  /** Some other attempt is still waiting for its answer, or about to start. */
+  get #othersMayAnswer(): boolean {
+    return this.#pendingRetries > 0 || this.#attempts.awaitsHeaders;
+  }
+
+  #redirect(headers: HeaderMap): boolean {
+    const policy = this.#action!.internalRedirect;
+    if (policy === undefined || !policy.redirectResponseCodes.includes(headers.status)) return false;
+    const { stats } = this.#cluster!;
+    const stream = this.#stream;
+    // A body that is still coming, or is gone, can't be sent again.
+    const repeatable = this.requestEnded && !this.#bodyOverflowed;
+    const target = repeatable
+      ? followRedirect(stream, policy, this.#route!.name, headers, this.config.stats)
+      : undefined;
+    const method = stream.requestHeaders.method;
+    const body = target !== undefined && target.method !== method ? undefined : this.#body;
+    if (target !== undefined && stream.recreate(target, body?.chunks.slice(), body?.trailers)) {
+      stats.inc(AT.upstream_internal_redirect_succeeded_total);
+      return true;
+    }
+    stats.inc(AT.upstream_internal_redirect_failed_total);
+    return false;
+  }
+
+  // ---- the response ----------------------------------------------------------------------------------------------
+
+  pauseResponse(): void {
+    if (!this.#responseStarted) this.#earlyPauses++;
+    else if (!this.#over) this.#pauseUpstream();
+  }
+
+  #pauseUpstream(): void {
+    this.#cluster!.stats.inc(AT.upstream_flow_control_paused_reading_total);
+    this.#final!.stream!.pause();
+  }
+
+  resumeResponse(): void {
+    if (this.#earlyPauses > 0) this.#earlyPauses--;
+    else if (!this.#over && this.#final !== undefined) {
+      this.#cluster!.stats.inc(AT.upstream_flow_control_resumed_reading_total);
+      this.#final.stream!.resume();
+    }
+  }
+
+  /** This attempt answers; the others are given up. */
+  #settleOn(attempt: Attempt): void {
+    this.#attempts.dropOthers(attempt);
+    this.#final = attempt;
+    attempt.publish(this.#stream.info);
+    this.#responseStarted = true;
+    if (!attempt.payloadHeld) this.#body?.clear();
+    for (; this.#earlyPauses > 0; this.#earlyPauses--) this.#pauseUpstream();
+  }
+
+  /** The upstream is done. If the request isn't, the rest of it has nobody to go to. */
+  #finish(attempt: Attempt): void {
+    if (this.requestEnded) {
+      const ms = this.config.worker.dispatcher.now - this.#requestEndMs;
+      recordTimeoutBudget(this.#cluster!, ms, this.timeouts.globalMs);
+      chargeTime(this, ms, attempt.canary, attempt.host);
+    }
+    this.destroy();
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------------------------
+
+  /** The global timeout is up. */
+  onTimer(): void {
+    if (this.#over) return;
+    const attempts = this.#attempts;
+    for (let attempt = attempts.takeNewest(); attempt !== undefined; attempt = attempts.takeNewest()) {
+      this.#cluster!.stats.inc(AT.upstream_rq_timeout);
+      this.virtualCluster?.stats.inc(ROUTE.upstream_rq_timeout);
+      this.#route!.stats?.inc(ROUTE.upstream_rq_timeout);
+      attempt.host?.requestTimedOut();
+      const waiting = attempt.awaitingHeaders;
+      if (waiting) this.#chargeAbort(attempt, this.#plan!.timeoutStatus);
+      attempts.end(attempt, !waiting);
+    }
+    this.#timeOut(PROXY_ERRORS.upstreamTimeout);
+  }
+
+  #timeOut(error: RouterLocalReply): void {
+    const { now } = this.config.worker.dispatcher;
+    if (this.requestEnded) recordTimeoutBudget(this.#cluster!, now - this.#requestEndMs, this.timeouts.globalMs);
+    const status = this.#plan!.timeoutStatus;
+    this.#reply({ ...error, status, body: status === 504 ? error.body : '', headers: this.#replyHeaders(false) });
+  }
+
+  /** Counts an attempt that failed, for the client with `status`. */
+  #chargeAbort(attempt: Attempt, status: number): void {
+    const { host } = attempt;
+    if (!this.#responseStarted) {
+      chargeCode(this, status, undefined, host);
+      // The client asked to be told 204; an error it is.
+      if (status < 500) host?.requestEnded(false);
+    } else if (attempt.grpcOutcomePending) {
+      host?.requestEnded(false);
+      this.config.stats.inc(ROUTER.rq_reset_after_downstream_response_started);
+    }
+  }
+
+  #replyHeaders(overloaded: boolean): readonly (readonly [string, string])[] {
+    const headers: [string, string][] = [];
+    if (overloaded && !this.config.options.suppressEnvoyHeaders) headers.push(['x-envoy-overloaded', 'true']);
+    if (this.#attemptCount > 0 && this.#route!.virtualHost.includeAttemptCountInResponse)
+      headers.push(['x-envoy-attempt-count', String(this.#attemptCount)]);
+    return headers;
+  }
+
+  /** Answers for the upstream; the stream resets itself instead where an answer has begun. */
+  #reply(reply: RouterLocalReply): void {
+    this.destroy();
+    this.#stream.sendLocalReply(reply);
+  }
+
+  #dropRetry(): void {
+    this.#retry?.dispose();
+    this.#retry = undefined;
+    this.#pendingRetries = 0;
+  }
+
+  /** Ends everything; from then on no event has an effect. Idempotent. */
+  destroy(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#attempts.dropOthers(undefined);
+    this.#dropRetry();
+    if (this.#timer !== undefined) this.config.worker.dispatcher.disarm(this.#timer);
+    this.#body?.clear();
+    this.#body?.resume();
+    if (!this.requestEnded) this.#mirrors?.cancel();
+  }
+}
+
+/** A grpc-status is there and doesn't stand for a 5xx. */
+function grpcSucceeded(headers: HeaderMap): boolean {
+  const status = parseUnsigned(headers.get('grpc-status') ?? '');
+  // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+  return status !== undefined && ![2, 4, 12, 13, 14, 15].includes(status);
+}
