@@ -1,0 +1,65 @@
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OUTRIGGER } from '../support/proxy-process.ts';
+import { ScriptedUpstream } from '../support/scripted-upstream.ts';
+import { findTool } from '../support/tools.ts';
+import * as attempts from './cases/attempts.ts';
+import * as filters from './cases/filters.ts';
+import * as headers from './cases/headers.ts';
+import * as requests from './cases/http1-requests.ts';
+import * as routing from './cases/routing.ts';
+import { differentialConfig } from './config.ts';
+import { DIFFERENCES } from './differences.ts';
+import { startSubject, type Case, type Observation, type Subject } from './harness.ts';
+
+const envoyBinary = findTool('envoy');
+const groups = { requests, routing, headers, attempts, filters };
+
+/** A port that was free a moment ago and where nobody listens. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function comparable(observation: Observation, ignore: Case['ignore'] = []): Partial<Observation> {
+  const kept: Record<string, unknown> = { ...observation };
+  for (const part of ignore) delete kept[part];
+  return kept as Partial<Observation>;
+}
+
+describe.skipIf(envoyBinary === undefined).each(Object.entries(groups))('%s', (_name, group) => {
+  let envoy: Subject;
+  let outrigger: Subject;
+  let upstream: ScriptedUpstream;
+
+  beforeAll(async () => {
+    upstream = await ScriptedUpstream.start();
+    const closed = await closedPort();
+    const config = differentialConfig(group.listeners, 'clusters' in group ? group.clusters : {});
+    [envoy, outrigger] = await Promise.all([
+      startSubject('envoy', envoyBinary!, config, upstream, closed),
+      startSubject('outrigger', OUTRIGGER, config, upstream, closed),
+    ]);
+  });
+  afterAll(async () => {
+    await envoy?.proxy[Symbol.asyncDispose]();
+    await outrigger?.proxy[Symbol.asyncDispose]();
+    await upstream?.[Symbol.asyncDispose]();
+  });
+
+  test.each(group.cases.map((each) => [each.name, each] as const))('%s', async (name, each) => {
+    const theirs = await envoy.observe(each);
+    const ours = await outrigger.observe(each, theirs.log.length);
+    const reason = DIFFERENCES[name];
+    if (reason === undefined) expect(comparable(ours, each.ignore)).toEqual(comparable(theirs, each.ignore));
+    else
+      expect(comparable(ours, each.ignore), `no longer different: ${reason}`).not.toEqual(
+        comparable(theirs, each.ignore),
+      );
+  });
+});
