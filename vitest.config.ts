@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // `import ... from 'outrigger'` (examples, users' filters) means the sources here.
+  ssr: { resolve: { conditions: ['outrigger-source', 'node', 'import', 'default'] } },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/differential/**', 'test/interop/**'],

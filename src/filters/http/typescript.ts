@@ -8,6 +8,7 @@ import {
 } from '../../api/generated/outrigger/filters/http/typescript/v3/typescript_pb.js';
 import { ConfigError, protobufConfig } from '../config-type.ts';
 import { JsonValidator, readJsonConfig } from '../json-schema.ts';
+import { resolveOwnPackage } from '../own-package.ts';
 import { defineHttpFilter, type FilterForStream, type HttpFilterType } from './filter.ts';
 
 /** A loaded module's filter, as the config names it. */
@@ -63,10 +64,13 @@ function inFile<Result>(path: string, run: () => Result): Result {
 async function importFilter({ path, export: exportName }: TypeScriptFilter): Promise<UserFilterType> {
   const file = isAbsolute(path) ? path : resolve(path);
   let module: Readonly<Record<string, unknown>>;
+  const unhook = resolveOwnPackage();
   try {
     module = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
   } catch (error) {
     throw new ConfigError(`${path}: ${error instanceof Error ? error.message : String(error)}`, 'path');
+  } finally {
+    unhook();
   }
   const name = exportName === '' ? 'filter' : exportName;
   const type = module[name];
