@@ -27,6 +27,7 @@ export interface HcmModel {
   readonly originalIpDetection: readonly OriginalIpDetectionModel[];
   readonly via: string;
   readonly addUserAgent: boolean;
+  /** Carried for completeness: where Envoy 1.40 reads it, it changes nothing in x-forwarded-for. */
   readonly representIpv4AsIpv4MappedIpv6: boolean;
   readonly appendXForwardedPort: boolean;
   readonly forwardClientCert: ForwardClientCertModel;
@@ -145,8 +146,10 @@ export interface Http1OptionsModel {
   readonly allowAbsoluteUrl: boolean;
   readonly enableTrailers: boolean;
   readonly allowChunkedLength: boolean;
+  readonly allowCustomMethods: boolean;
   readonly headerCase: 'lower' | 'proper' | 'preserve';
   readonly forwardReasonPhrase: boolean;
+  /** As configured, else the HCM's `streamErrorOnInvalidHttpMessage`. */
   readonly overrideStreamErrorOnInvalidHttpMessage: boolean;
 }
 

@@ -1,0 +1,114 @@
+import { typeNameOf, unpackAny } from '../../api/any.ts';
+import type {
+  Filter,
+  FilterChain,
+  FilterChainMatch,
+} from '../../api/generated/envoy/config/listener/v3/listener_components_pb.js';
+import type { HttpConnectionManager } from '../../api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import type { FilterChainMatchModel, FilterChainModel, NetworkFilterModel } from '../listener-model.ts';
+import type { Problems } from '../problem.ts';
+import { buildCidrRanges } from './cidr-ranges.ts';
+import { buildMetadata, durationMs } from './common.ts';
+import { HTTP_CONNECTION_MANAGER, buildHttpConnectionManager } from './http-connection-manager.ts';
+import { unpackAs, type ListenerBuildContext } from './listener-context.ts';
+import { reportUnsupportedFields } from './unsupported-fields.ts';
+
+const FIELDS = [
+  'name',
+  'filter_chain_match',
+  'filters',
+  'use_proxy_proto',
+  'metadata',
+  'transport_socket',
+  'transport_socket_connect_timeout',
+];
+const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
+const SOURCE_TYPES: readonly FilterChainMatchModel['sourceType'][] = ['any', 'same-ip-or-loopback', 'external'];
+
+/** config.listener.v3.FilterChain; `problems` stands at it. */
+export function buildFilterChain(
+  message: FilterChain,
+  problems: Problems,
+  context: ListenerBuildContext,
+): FilterChainModel {
+  reportUnsupportedFields(context.types, message, FIELDS, problems);
+  if (message.useProxyProto === true)
+    problems.at('use_proxy_proto').error('unsupported: the PROXY protocol is not implemented');
+  checkTransportSocket(message, problems.at('transport_socket'));
+  const filters = problems.at('filters');
+  const last = message.filters.length - 1;
+  return {
+    name: message.name,
+    match: buildMatch(message.filterChainMatch, message.name, problems.at('filter_chain_match')),
+    networkFilters: message.filters
+      .map((filter, index) => buildNetworkFilter(filter, index === last, filters.at(index), context))
+      .filter((filter) => filter !== undefined),
+    transportSocketConnectTimeoutMs: durationMs(message.transportSocketConnectTimeout),
+    metadata: buildMetadata(message.metadata, problems.at('metadata')),
+  };
+}
+
+function checkTransportSocket(message: FilterChain, problems: Problems): void {
+  const socket = message.transportSocket;
+  if (socket === undefined) return;
+  const type = socket.configType.value;
+  if (socket.name === 'envoy.transport_sockets.raw_buffer') return;
+  if (type !== undefined && typeNameOf(type.typeUrl) === RAW_BUFFER) return;
+  problems.error(`unsupported: the transport socket '${socket.name}' is not implemented`);
+}
+
+function buildNetworkFilter(
+  message: Filter,
+  isLast: boolean,
+  problems: Problems,
+  context: ListenerBuildContext,
+): NetworkFilterModel | undefined {
+  const { name, configType } = message;
+  if (configType.case === 'configDiscovery') {
+    problems.at('config_discovery').error('unsupported: filter configs from discovery (ECDS) are not implemented');
+    return undefined;
+  }
+  const at = problems.at('typed_config');
+  const any = configType.value;
+  if (any === undefined) {
+    at.error(`Didn't find a registered implementation for '${name}' with type URL: ''`);
+    return undefined;
+  }
+  const hcm = unpackAs<HttpConnectionManager>(context.types, any, HTTP_CONNECTION_MANAGER);
+  if (hcm === undefined) {
+    const type = unpackAny(context.types, any).typeName || typeNameOf(any.typeUrl);
+    at.error(`unsupported: the network filter '${name}' (${type}) is not implemented`);
+    return undefined;
+  }
+  if (!isLast)
+    problems.error(
+      `Error: terminal filter named ${name} of type envoy.filters.network.http_connection_manager must be the last filter in a network filter chain.`,
+    );
+  return { kind: 'http-connection-manager', name, hcm: buildHttpConnectionManager(hcm, at, context) };
+}
+
+function buildMatch(
+  message: FilterChainMatch | undefined,
+  chainName: string,
+  problems: Problems,
+): FilterChainMatchModel {
+  if (message !== undefined && (message.addressSuffix !== '' || message.suffixLen !== undefined))
+    problems.error(`filter chain '${chainName}' contains unimplemented fields`);
+  message?.serverNames.forEach((name, index) => {
+    if (name.includes('*') && (name.lastIndexOf('*') > 0 || (name.length > 1 && name[1] !== '.')))
+      problems.at('server_names').at(index).error('partial wildcards are not supported in "server_names"');
+  });
+  const ranges = (field: 'prefixRanges' | 'sourcePrefixRanges' | 'directSourcePrefixRanges', name: string) =>
+    buildCidrRanges(message?.[field] ?? [], problems.at(name));
+  return {
+    destinationPort: message?.destinationPort,
+    prefixRanges: ranges('prefixRanges', 'prefix_ranges'),
+    serverNames: (message?.serverNames ?? []).map((name) => name.toLowerCase()),
+    transportProtocol: message?.transportProtocol ?? '',
+    applicationProtocols: message?.applicationProtocols ?? [],
+    directSourcePrefixRanges: ranges('directSourcePrefixRanges', 'direct_source_prefix_ranges'),
+    sourceType: SOURCE_TYPES[message?.sourceType ?? 0] ?? 'any',
+    sourcePrefixRanges: ranges('sourcePrefixRanges', 'source_prefix_ranges'),
+    sourcePorts: message?.sourcePorts ?? [],
+  };
+}

@@ -1,0 +1,30 @@
+import { toBinary, type Message } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
+import { typeNameOf, unpackAny } from '../../api/any.ts';
+import type { TypeRegistry } from '../../api/type-registry.ts';
+import type { TypedConfigModel } from '../common-model.ts';
+import type { RouteBuildContext } from './route-context.ts';
+
+/** What the build of a listener depends on besides its message. */
+export interface ListenerBuildContext {
+  /** Has loaded what the Anys of the listener hold. */
+  readonly types: TypeRegistry;
+  /** Whether a cluster of this name is configured. Absent: unknown, so nothing is checked. */
+  readonly clusterExists?: RouteBuildContext['clusterExists'];
+  /** Whether there is an HTTP filter whose config is of this type. */
+  isKnownHttpFilter(typeName: string): boolean;
+}
+
+/** The message in `any`, if it is of the type `typeName` (TypedStruct included). */
+export function unpackAs<Shape extends Message>(types: TypeRegistry, any: Any, typeName: string): Shape | undefined {
+  const unpacked = unpackAny(types, any);
+  return unpacked.typeName === typeName ? (unpacked.message as Shape | undefined) : undefined;
+}
+
+/** An extension's config for the data plane; what came as a TypedStruct is handed on as the message it stands for. */
+export function typedConfig(types: TypeRegistry, name: string, any: Any): TypedConfigModel {
+  const { typeName, desc, message } = unpackAny(types, any);
+  if (desc === undefined || message === undefined || typeName === typeNameOf(any.typeUrl))
+    return { name, typeName, value: any.value };
+  return { name, typeName, value: toBinary(desc, message) };
+}

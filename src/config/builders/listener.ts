@@ -1,0 +1,170 @@
+import { typeNameOf } from '../../api/any.ts';
+import type { SocketOption } from '../../api/generated/envoy/config/core/v3/socket_option_pb.js';
+import type { Listener } from '../../api/generated/envoy/config/listener/v3/listener_pb.js';
+import type { ListenerFilter } from '../../api/generated/envoy/config/listener/v3/listener_components_pb.js';
+import type { FilterChainMatchModel, FilterChainModel, KeepAliveModel, ListenerModel } from '../listener-model.ts';
+import type { AddressModel } from '../common-model.ts';
+import type { Problems } from '../problem.ts';
+import { parseIpAddress } from '../../lib/ip-address.ts';
+import { buildAccessLogs } from './access-log.ts';
+import { buildAddress, buildMetadata, durationMs } from './common.ts';
+import { buildFilterChain } from './filter-chain.ts';
+import type { ListenerBuildContext } from './listener-context.ts';
+import { reportUnsupportedFields } from './unsupported-fields.ts';
+
+const FIELDS = [
+  'name',
+  'address',
+  'additional_addresses',
+  'stat_prefix',
+  'filter_chains',
+  'filter_chain_matcher',
+  'use_original_dst',
+  'default_filter_chain',
+  'per_connection_buffer_limit_bytes',
+  'metadata',
+  'deprecated_v1',
+  'drain_type',
+  'listener_filters',
+  'listener_filters_timeout',
+  'continue_on_listener_filters_timeout',
+  'socket_options',
+  'traffic_direction',
+  'udp_listener_config',
+  'api_listener',
+  'reuse_port',
+  'enable_reuse_port',
+  'access_log',
+  'tcp_backlog_size',
+  'bind_to_port',
+  'internal_listener',
+  'ignore_global_conn_limit',
+];
+
+const MEBIBYTE = 1 << 20;
+const FIFTEEN_SECONDS_MS = 15_000;
+/** What Envoy asks of listen(2) where nothing is configured is the system's limit; Node's default is 511. */
+const BACKLOG = 4096;
+const DIRECTIONS: readonly ListenerModel['trafficDirection'][] = ['unspecified', 'inbound', 'outbound'];
+const TLS_INSPECTOR = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
+const HTTP_INSPECTOR = 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector';
+
+const SOL_SOCKET = 1n;
+const SO_KEEPALIVE = 9n;
+const IPPROTO_TCP = 6n;
+const TCP_KEEPIDLE = 4n;
+
+/**
+ * config.listener.v3.Listener; `problems` stands at it. The message has passed the rules of its descriptor. After an
+ * error in `problems` the model must not be used.
+ */
+export function buildListener(message: Listener, problems: Problems, context: ListenerBuildContext): ListenerModel {
+  reportUnsupportedFields(context.types, message, FIELDS, problems);
+  refuseOtherKinds(message, problems);
+  const chains = problems.at('filter_chains');
+  const filterChains = message.filterChains.map((chain, index) => buildFilterChain(chain, chains.at(index), context));
+  checkDistinct(filterChains, chains);
+  const ofDefault = message.defaultFilterChain;
+  const address = buildIpAddress(message.address, problems.at('address'));
+  return {
+    name: message.name,
+    address,
+    additionalAddresses: message.additionalAddresses.map((additional, index) => {
+      const at = problems.at('additional_addresses').at(index);
+      if (additional.socketOptions !== undefined) at.unsupported('socket_options');
+      return buildIpAddress(additional.address, at.at('address'));
+    }),
+    statPrefix: message.statPrefix,
+    filterChains,
+    defaultFilterChain:
+      ofDefault === undefined ? undefined : buildFilterChain(ofDefault, problems.at('default_filter_chain'), context),
+    listenerFilters: buildListenerFilters(message.listenerFilters, filterChains, problems.at('listener_filters')),
+    listenerFiltersTimeoutMs: durationMs(message.listenerFiltersTimeout) ?? FIFTEEN_SECONDS_MS,
+    continueOnListenerFiltersTimeout: message.continueOnListenerFiltersTimeout,
+    perConnectionBufferLimitBytes: message.perConnectionBufferLimitBytes ?? MEBIBYTE,
+    reusePort: message.enableReusePort ?? true,
+    backlog: message.tcpBacklogSize ?? BACKLOG,
+    bindToPort: message.bindToPort ?? message.deprecatedV1?.bindToPort ?? true,
+    trafficDirection: DIRECTIONS[message.trafficDirection] ?? 'unspecified',
+    accessLogs: buildAccessLogs(message.accessLog, problems.at('access_log')),
+    drainType: message.drainType === 1 ? 'modify-only' : 'default',
+    keepAlive: buildKeepAlive(message.socketOptions, problems.at('socket_options')),
+    ignoreGlobalConnectionLimit: message.ignoreGlobalConnLimit,
+    metadata: buildMetadata(message.metadata, problems.at('metadata')),
+  };
+}
+
+/** Kinds of listeners, and ways to choose a filter chain, that we can't serve: to go on would mean to mis-route. */
+function refuseOtherKinds(message: Listener, problems: Problems): void {
+  if (message.udpListenerConfig !== undefined)
+    problems.at('udp_listener_config').error('unsupported: UDP is not implemented');
+  if (message.apiListener !== undefined)
+    problems.at('api_listener').error('unsupported: API listeners are not implemented');
+  if (message.listenerSpecifier.case === 'internalListener')
+    problems.at('internal_listener').error('unsupported: internal listeners are not implemented');
+  if (message.filterChainMatcher !== undefined)
+    problems.at('filter_chain_matcher').error('unsupported: matching trees are not implemented');
+  if (message.useOriginalDst === true)
+    problems.at('use_original_dst').error('unsupported: original destinations are not implemented');
+  if (message.filterChains.length === 0 && message.defaultFilterChain === undefined)
+    problems.at('filter_chains').error('no filter chains specified');
+}
+
+/** A listener binds to addresses, not to names. */
+function buildIpAddress(message: Listener['address'], problems: Problems): AddressModel {
+  if (message === undefined) {
+    problems.error('address is necessary');
+    return { kind: 'socket', host: '', port: 0, ipv4Compat: false };
+  }
+  const address = buildAddress(message, problems);
+  if (address.kind === 'socket' && address.host !== '' && parseIpAddress(address.host) === undefined)
+    problems.at('socket_address').at('address').error(`malformed IP address: ${address.host}`);
+  return address;
+}
+
+function checkDistinct(chains: readonly FilterChainModel[], problems: Problems): void {
+  const seen = new Map<string, string>();
+  chains.forEach(({ name, match }, index) => {
+    const key = JSON.stringify(match);
+    const other = seen.get(key);
+    if (other !== undefined)
+      problems.at(index).error(`filter chain '${name}' has the same matching rules defined as '${other}'`);
+    seen.set(key, name);
+  });
+}
+
+/** An inspector that no chain waits for changes nothing; all other listener filters are needed. */
+function buildListenerFilters(
+  messages: readonly ListenerFilter[],
+  chains: readonly FilterChainModel[],
+  problems: Problems,
+): [] {
+  const asked = chains.some(({ match }) => needsInspection(match));
+  messages.forEach((message, index) => {
+    const at = problems.at(index);
+    const type = message.configType.case === 'typedConfig' ? typeNameOf(message.configType.value.typeUrl) : '';
+    const inspector = type === TLS_INSPECTOR || type === HTTP_INSPECTOR;
+    const reason = `the listener filter '${message.name}'${type === '' ? '' : ` (${type})`} is not implemented`;
+    if (inspector && !asked) at.unsupported('typed_config', reason);
+    else at.at('typed_config').error(`unsupported: ${reason}`);
+  });
+  return [];
+}
+
+function needsInspection(match: FilterChainMatchModel): boolean {
+  return match.serverNames.length > 0 || match.applicationProtocols.length > 0 || match.transportProtocol !== '';
+}
+
+/** Of the socket options those that Node can set: SO_KEEPALIVE and TCP_KEEPIDLE. */
+function buildKeepAlive(messages: readonly SocketOption[], problems: Problems): KeepAliveModel | undefined {
+  let on = false;
+  let idleMs = 0;
+  messages.forEach((message, index) => {
+    const { level, name, value } = message;
+    if (value.case === 'intValue' && level === SOL_SOCKET && name === SO_KEEPALIVE) on = value.value !== 0n;
+    else if (value.case === 'intValue' && level === IPPROTO_TCP && name === TCP_KEEPIDLE)
+      idleMs = Number(value.value) * 1000;
+    else problems.at(index).unsupported('name', `socket option ${level}/${name} is not implemented`);
+  });
+  return on ? { idleMs } : undefined;
+}
