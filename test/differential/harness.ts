@@ -48,7 +48,7 @@ export class Subject {
     const data = exact === true ? send : send.replaceAll('\n', '\r\n');
     const exchange = await rawExchange(port, data, options);
     const log = await this.#newLogLines(expectedLogLines);
-    const after = await this.proxy.counters();
+    const after = await this.#settledCounters(before);
     const counters: Record<string, number> = {};
     for (const [name, value] of [...after].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const delta = value - (before.get(name) ?? 0);
@@ -61,6 +61,21 @@ export class Subject {
       log: log.map((line) => this.normalize(withoutTimeDigits(line, exchange.bytes))),
       counters,
     };
+  }
+
+  /** The counters once the proxy has noticed that the connection is gone. */
+  async #settledCounters(before: ReadonlyMap<string, number>): Promise<Map<string, number>> {
+    const closed = (counters: ReadonlyMap<string, number>): number => {
+      let sum = 0;
+      for (const [name, value] of counters)
+        if (/^listener\.127.*[0-9]\.downstream_cx_destroy$/.test(name)) sum += value;
+      return sum;
+    };
+    const deadline = Date.now() + LOG_WAIT_MS;
+    for (;;) {
+      const after = await this.proxy.counters();
+      if (closed(after) > closed(before) || Date.now() > deadline) return after;
+    }
   }
 
   /** The lines that the access log has got since the last call; waits for `expected` of them, or until it is quiet. */
@@ -79,10 +94,18 @@ export class Subject {
 
   /** Replaces what can't be the same in two runs. */
   normalize(text: string): string {
-    return this.#withoutPorts(text)
-      .replaceAll(/^date: .*$/gim, 'date: DATE')
-      .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UUID')
-      .replaceAll(/^(x-envoy-upstream-service-time): \d+/gim, '$1: N');
+    return (
+      this.#withoutPorts(text)
+        .replaceAll(/^date: .*$/gim, 'date: DATE')
+        .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UUID')
+        .replaceAll(/^(x-envoy-upstream-service-time): \d+/gim, '$1: N')
+        // The time that is left of 15 s when an attempt after the first begins.
+        .replaceAll(/^(x-envoy-expected-rq-timeout-ms): 149\d\d/gim, '$1: 15000')
+        .replaceAll(
+          new RegExp(`^(x-forwarded-port): (${[...this.proxy.ports.values()].join('|')})`, 'gim'),
+          '$1: LISTENER',
+        )
+    );
   }
 
   #withoutPorts(text: string): string {
