@@ -135,6 +135,4 @@ export interface ServerStream extends StreamHandle {
 export interface CodecError {
   readonly status: number;
   readonly detail: string;
-  /** Body of the local reply (Envoy: the status text, e.g. `Bad Request`). */
-  readonly body: string;
 }
