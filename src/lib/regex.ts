@@ -34,7 +34,8 @@ export function compileRegex(pattern: string): Regex {
 
 /**
  * Replaces every match of `pattern` as RE2's GlobalReplace does; `\1` in `substitution` stands for a capture group, `\0`
- * for the match. Throws on bad syntax.
+ * for the match. Throws on a regex with bad syntax. A substitution that names a group which isn't there leaves the text
+ * alone; one with a bad escape ends at it.
  */
 export function compileRegexReplacement(pattern: string, substitution: string): RegexReplacement {
   return new RegexReplacement(RE2JS.compile(pattern), substitution);
@@ -44,35 +45,32 @@ export class RegexReplacement {
   readonly #re2: RE2JS;
   /** Literals and group numbers, in order. */
   readonly #parts: readonly (string | number)[];
+  readonly #valid: boolean;
 
   constructor(re2: RE2JS, substitution: string) {
     this.#re2 = re2;
     const parts: (string | number)[] = [];
     let literal = '';
     for (let i = 0; i < substitution.length; i++) {
-      const next = substitution.charCodeAt(i + 1);
-      if (substitution[i] !== '\\') literal += substitution[i]!;
-      else if (next >= 48 && next <= 57) {
-        if (literal !== '') parts.push(literal);
-        literal = '';
-        parts.push(next - 48);
-        i++;
-      } else {
-        // `\\` is a backslash; RE2 takes any other escape for an error and then replaces nothing.
-        if (next !== 92) throw new Error(`invalid substitution '${substitution}': bad escape at ${i}`);
-        literal += '\\';
-        i++;
+      if (substitution[i] !== '\\') {
+        literal += substitution[i]!;
+        continue;
       }
+      const next = substitution.charCodeAt(++i);
+      if (next === 92) literal += '\\';
+      else if (next >= 48 && next <= 57) {
+        parts.push(literal, next - 48);
+        literal = '';
+      } else break;
     }
-    if (literal !== '') parts.push(literal);
-    for (const part of parts)
-      if (typeof part === 'number' && part > re2.groupCount())
-        throw new Error(`invalid substitution '${substitution}': the regex has no group ${part}`);
+    parts.push(literal);
     this.#parts = parts;
+    this.#valid = parts.every((part) => typeof part === 'string' || part <= re2.groupCount());
   }
 
   /** `text` holds one character per byte. */
   replaceAll(text: string): string {
+    if (!this.#valid) return text;
     const input = fromWireText(text);
     const matcher = this.#re2.matcher(input);
     let out = '';

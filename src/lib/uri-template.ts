@@ -2,8 +2,10 @@ import { RE2JS } from 're2js';
 import { fromWireText, wireText } from './wire-text.ts';
 
 /**
- * Envoy's URI templates (`/a/{name}/*`, `/files/{rest=**}`): at most five variables, `*` for one path segment, `**` for
- * any number of them, nothing globbed after `**`, a literal suffix allowed after the last segment.
+ * Envoy's URI templates (`/a/{name}/*`, `/files/{rest=**}`, `/v{version}.json`): at most five variables, `*` for one
+ * path segment, `**` for any number of them, nothing globbed after `**`. A variable may stand between literals, a
+ * wildcard only before one, at the end. A `*` inside a literal repeats the character before it, since Envoy hands
+ * literals on to its regex.
  */
 export interface UriTemplate {
   /** Every path that matches starts with this. */
@@ -16,7 +18,7 @@ export interface UriTemplate {
 /** Literals, and the names of variables in objects. */
 export type UriTemplateRewrite = readonly (string | { readonly variable: string })[];
 
-const LITERAL = "a-zA-Z0-9-._~%!$&'()+,;:@";
+const LITERAL = "a-zA-Z0-9-._~%!$&'()+,;:@=*";
 const literalText = new RegExp(`^[${LITERAL}]+$`);
 const rewriteLiteralText = new RegExp(`^[${LITERAL}/]+$`);
 const variableName = /^[a-zA-Z][a-zA-Z0-9_]*$/;
@@ -56,23 +58,34 @@ export function compileUriTemplateRewrite(pattern: string, template: string): Ur
 
 class CompiledTemplate implements UriTemplate {
   readonly literalPrefix: string;
-  readonly #regex: RE2JS;
+  /** Undefined: the literals make no regex (`/a**`), so nothing matches. */
+  readonly #regex: RE2JS | undefined;
 
   constructor(parsed: TemplateParser) {
     this.literalPrefix = parsed.literalPrefix;
-    this.#regex = RE2JS.compile(parsed.regex);
+    this.#regex = compile(parsed.regex);
   }
 
   matches(path: string): boolean {
-    return path.startsWith(this.literalPrefix) && this.#regex.testExact(fromWireText(path));
+    return (
+      path.startsWith(this.literalPrefix) && this.#regex !== undefined && this.#regex.testExact(fromWireText(path))
+    );
   }
 
   rewrite(path: string, rewrite: UriTemplateRewrite): string | undefined {
-    const matcher = this.#regex.matcher(fromWireText(path));
-    if (!matcher.matches()) return undefined;
+    const matcher = this.#regex?.matcher(fromWireText(path));
+    if (matcher === undefined || !matcher.matches()) return undefined;
     let out = '';
     for (const part of rewrite) out += typeof part === 'string' ? part : (matcher.group(part.variable) ?? '');
     return wireText(out);
+  }
+}
+
+function compile(regex: string): RE2JS | undefined {
+  try {
+    return RE2JS.compile(regex);
+  } catch {
+    return undefined;
   }
 }
 
@@ -89,27 +102,48 @@ class TemplateParser {
     if (!/^\/[!-~]*$/.test(template)) throw new Error('Invalid pattern');
     this.#rest = template.slice(1);
     while (this.#rest !== '') {
-      if (this.#rest.startsWith('*')) this.regex += this.#operator();
-      else if (this.#rest.startsWith('{')) this.regex += this.#variable();
-      else this.regex += this.#literal();
+      if (this.#rest.startsWith('*')) this.#wildcardSegment();
+      else if (this.#rest.startsWith('{')) this.#variableSegment('');
+      else this.#literalSegment();
       if (this.#rest === '') break;
-      if (this.#rest.startsWith('/')) {
-        this.#rest = this.#rest.slice(1);
-        this.regex += '/';
-        if (this.#onlyLiterals) this.literalPrefix += '/';
-      } else {
-        this.regex += this.#literal();
-        if (this.#rest !== '') throw new Error('Prefix match not supported.');
-      }
+      this.#rest = this.#rest.slice(1);
+      this.regex += '/';
+      if (this.#onlyLiterals) this.literalPrefix += '/';
     }
   }
 
-  #literal(): string {
+  /** `*` or `**`, at the end of the template followed by a literal if need be. */
+  #wildcardSegment(): void {
+    this.regex += this.#operator();
+    if (this.#rest === '' || this.#rest.startsWith('/')) return;
+    this.regex += this.#literal();
+    if (this.#rest !== '') throw new Error('Prefix match not supported.');
+  }
+
+  #literalSegment(): void {
     const slash = this.#rest.indexOf('/');
-    const literal = slash === -1 ? this.#rest : this.#rest.slice(0, slash);
-    if (!literalText.test(literal)) throw new Error('Invalid literal');
+    const segment = slash === -1 ? this.#rest : this.#rest.slice(0, slash);
+    const open = segment.indexOf('{');
+    if (open === -1 || !segment.includes('}', open)) this.regex += this.#literal();
+    else this.#variableSegment(segment.slice(0, open));
+  }
+
+  /** A variable, with a literal before and behind it if need be. */
+  #variableSegment(prefix: string): void {
+    if (prefix !== '') this.regex += this.#literal(prefix);
+    this.regex += this.#variable();
+    if (this.#rest !== '' && !this.#rest.startsWith('/')) this.regex += this.#literal();
+  }
+
+  /** Takes `literal`, by default all up to the next slash. */
+  #literal(literal = this.#rest.split('/', 1)[0]!): string {
+    if (!literalText.test(literal)) throw new Error(`Invalid literal: "${literal}"`);
     this.#rest = this.#rest.slice(literal.length);
-    if (this.#onlyLiterals) this.literalPrefix += literal;
+    if (this.#onlyLiterals) {
+      const star = literal.indexOf('*');
+      this.literalPrefix += star === -1 ? literal : literal.slice(0, Math.max(0, star - 1));
+      if (star !== -1) this.#onlyLiterals = false;
+    }
     return escapeRegex(literal);
   }
 

@@ -16,6 +16,18 @@ describe('compileUriTemplate', () => {
     ['/{path=**}.m3u8', '/a/b.m3u8', true],
     ['/{path=**}.m3u8', '/a/b.ts', false],
     ['/a.b', '/aXb', false],
+    ['/a/{b}.json/x', '/a/1.json/x', true],
+    ['/a/{b}.json/x', '/a/.json/x', false],
+    ['/p{x}s/t', '/pQs/t', true],
+    ['/p{x}s/t', '/ps/t', false],
+    ['/x{a=**}', '/xq/w', true],
+    ['/*.html', '/foo.html', true],
+    ['/a/**b', '/a/x/yb', true],
+    ['/a=b', '/a=b', true],
+    ['/a*/b', '/a/b', true],
+    ['/a*/b', '/aZ/b', false],
+    ['/x**', '/x', false],
+    ['/{a}', '/*=', true],
   ])('%s on %s: %s', (template, path, expected) => {
     expect(compileUriTemplate(template).matches(path)).toBe(expected);
   });
@@ -32,8 +44,11 @@ describe('compileUriTemplate', () => {
     ['/{a=}', 'Empty variable match'],
     ['/{a=*/}', 'Invalid variable match'],
     ['/*abc/d', 'Prefix match not supported.'],
-    ['/a=b', 'Invalid literal'],
-    ['//', 'Invalid literal'],
+    ['/{a}-{b}', 'Invalid literal: "-{b}"'],
+    ['/a{x}{y}', 'Invalid literal: "{y}"'],
+    ['/pre{x=*/y}', 'Invalid literal: "pre{x=*"'],
+    ['/a}b', 'Invalid literal: "a}b"'],
+    ['//', 'Invalid literal: ""'],
   ])('refuses %s: %s', (template, message) => {
     expect(() => compileUriTemplate(template)).toThrow(message);
   });
@@ -41,6 +56,8 @@ describe('compileUriTemplate', () => {
   test('the literal prefix ends where the first wildcard begins', () => {
     expect(compileUriTemplate('/a/b/{c}/d').literalPrefix).toBe('/a/b/');
     expect(compileUriTemplate('/a/b').literalPrefix).toBe('/a/b');
+    expect(compileUriTemplate('/a/b{c}').literalPrefix).toBe('/a/b');
+    expect(compileUriTemplate('/a/bc*d/e').literalPrefix).toBe('/a/b');
   });
 });
 
@@ -60,7 +77,7 @@ describe('compileUriTemplateRewrite', () => {
     ['/{c}', 'Nonexisting variable name'],
     ['/{b', 'Unmatched variable bracket'],
     ['/{1}', 'Invalid variable name'],
-    ['/a=b', 'Invalid rewrite literal pattern'],
+    ['/a}b', 'Invalid rewrite literal pattern'],
   ])('refuses %s: %s', (pattern, message) => {
     expect(() => compileUriTemplateRewrite(pattern, '/a/{b}')).toThrow(message);
   });

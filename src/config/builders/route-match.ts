@@ -73,12 +73,13 @@ function buildPathMatchPolicy(extension: TypedExtensionConfig, problems: Problem
     return { kind: 'path', value: '' };
   }
   const below = problems.at('typed_config').at('path_template');
+  let pathTemplate = '';
   try {
-    const { pathTemplate } = fromBinary(UriTemplateMatchConfigSchema, extension.typedConfig!.value);
+    pathTemplate = fromBinary(UriTemplateMatchConfigSchema, extension.typedConfig!.value).pathTemplate;
     compileUriTemplate(pathTemplate);
     return { kind: 'uri-template', value: pathTemplate };
   } catch (error) {
-    below.error(`path_match_policy.path_template is invalid: ${errorText(error)}`);
+    below.error(`path_match_policy.path_template ${pathTemplate} is invalid: ${errorText(error)}`);
     return { kind: 'path', value: '' };
   }
 }

@@ -3,7 +3,6 @@ import type { TypedExtensionConfig } from '../../api/generated/envoy/config/core
 import type { RouteAction } from '../../api/generated/envoy/config/route/v3/route_components_pb.js';
 import { UriTemplateRewriteConfigSchema } from '../../api/generated/envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite_pb.js';
 import type { RegexMatchAndSubstitute } from '../../api/generated/envoy/type/matcher/v3/regex_pb.js';
-import { compileRegexReplacement } from '../../lib/regex.ts';
 import { compileUriTemplateRewrite } from '../../lib/uri-template.ts';
 import type { Problems } from '../problem.ts';
 import type { HostRewriteModel, PathRewriteModel, RegexRewriteModel, RouteMatchModel } from '../route-model.ts';
@@ -15,14 +14,7 @@ export function buildRegexRewrite(message: RegexMatchAndSubstitute, problems: Pr
   const { pattern, substitution } = message;
   const regex = pattern?.regex ?? '';
   if (pattern === undefined) problems.at('pattern').error('value is required');
-  const before = problems.list.length;
   checkRegex(regex, problems.at('pattern').at('regex'));
-  if (problems.list.length > before) return { regex: '', substitution: '' };
-  try {
-    compileRegexReplacement(regex, substitution);
-  } catch (error) {
-    problems.at('substitution').error(errorText(error));
-  }
   return { regex, substitution };
 }
 
@@ -68,7 +60,9 @@ function buildPathRewritePolicy(
     problems
       .at('typed_config')
       .at('path_template_rewrite')
-      .error(`path_rewrite_policy does not fit path_match_policy ${match.path.value}: ${errorText(error)}`);
+      .error(
+        `mismatch between variables in path_match_policy ${match.path.value} and path_rewrite_policy: ${errorText(error)}`,
+      );
     return undefined;
   }
 }

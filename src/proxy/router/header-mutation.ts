@@ -12,15 +12,15 @@ export class HeaderMutation {
   /** The values of this evaluation, by option; undefined = skip. Kept between calls, which never nest. */
   readonly #values: (string | undefined)[];
 
-  private constructor(model: HeaderMutationModel) {
+  private constructor(model: HeaderMutationModel, inlineNames: ReadonlySet<string>) {
     this.#remove = model.remove;
-    this.#options = model.add.map((option) => new CompiledOption(option));
+    this.#options = model.add.map((option) => new CompiledOption(option, inlineNames.has(option.name)));
     this.#values = model.add.map(() => undefined);
   }
 
-  /** Undefined: this level changes nothing. */
-  static of(model: HeaderMutationModel): HeaderMutation | undefined {
-    return model.remove.length === 0 && model.add.length === 0 ? undefined : new HeaderMutation(model);
+  /** Undefined: this level changes nothing. `inlineNames`: of requests or of responses, see inline-headers.ts. */
+  static of(model: HeaderMutationModel, inlineNames: ReadonlySet<string>): HeaderMutation | undefined {
+    return model.remove.length === 0 && model.add.length === 0 ? undefined : new HeaderMutation(model, inlineNames);
   }
 
   /**
@@ -43,7 +43,7 @@ export class HeaderMutation {
     for (let i = 0; i < options.length; i++) {
       const value = values[i];
       const option = options[i]!;
-      if (value !== undefined && !option.overwrites) headers.append(option.name, value);
+      if (value !== undefined && !option.overwrites) option.append(headers, value);
     }
   }
 }
@@ -56,8 +56,10 @@ class CompiledOption {
   readonly #keepEmpty: boolean;
   readonly #literal: string | undefined;
   readonly #formatter: TextFormatter;
+  readonly #joins: boolean;
 
-  constructor(model: HeaderValueOptionModel) {
+  /** `joins`: a further value is joined to the first with a comma. */
+  constructor(model: HeaderValueOptionModel, joins: boolean) {
     this.name = model.name;
     this.overwrites = model.appendAction.startsWith('overwrite');
     this.#onlyIfAbsent = model.appendAction === 'add-if-absent';
@@ -65,6 +67,13 @@ class CompiledOption {
     this.#keepEmpty = model.keepEmptyValue;
     this.#formatter = compileHeaderValue(model.value);
     this.#literal = this.#formatter.literal;
+    this.#joins = joins;
+  }
+
+  append(headers: HeaderMap, value: string): void {
+    const before = this.#joins ? headers.get(this.name) : undefined;
+    if (before === undefined) headers.append(this.name, value);
+    else headers.set(this.name, before === '' ? value : `${before},${value}`);
   }
 
   evaluate(headers: HeaderMap, context: FormatContext): string | undefined {

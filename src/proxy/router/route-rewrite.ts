@@ -137,6 +137,7 @@ export function updateAuthority(
 ): void {
   const old = headers.authority;
   if (keepOriginal) headers.set('x-envoy-original-host', old);
+  if (keepOriginal) headers.set('x-envoy-original-host', old);
   if (appendXForwardedHost && old !== '') {
     const forwarded = headers.get('x-forwarded-host') ?? '';
     if (forwarded === '') headers.set('x-forwarded-host', old);

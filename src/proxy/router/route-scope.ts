@@ -1,6 +1,7 @@
 import type { HeaderMutationModel } from '../../config/common-model.ts';
 import type { PerFilterConfigModel } from '../../config/route-model.ts';
 import type { HeaderMap } from '../http/headers.ts';
+import { INLINE_REQUEST_HEADERS, INLINE_RESPONSE_HEADERS } from '../http/inline-headers.ts';
 import { HeaderMutation, type MutationContext } from './header-mutation.ts';
 import type { PerFilterConfig } from './route.ts';
 
@@ -23,8 +24,8 @@ export class RouteScope {
   readonly #merged = new Map<string, readonly PerFilterConfig[]>();
 
   constructor(model: ScopeModel, parent: RouteScope | undefined) {
-    this.request = HeaderMutation.of(model.requestHeaders);
-    this.response = HeaderMutation.of(model.responseHeaders);
+    this.request = HeaderMutation.of(model.requestHeaders, INLINE_REQUEST_HEADERS);
+    this.response = HeaderMutation.of(model.responseHeaders, INLINE_RESPONSE_HEADERS);
     this.#parent = parent;
     this.#own =
       model.perFilterConfigs.length === 0

@@ -118,7 +118,7 @@ export interface DirectResponseAction {
   location(headers: HeaderMap): string;
 }
 
-/** A route for other purposes than forwarding: the request gets 404, as in Envoy. */
+/** A route for other purposes than forwarding: a request gets 503 as for an unknown cluster, as in Envoy. */
 export interface NonForwardingAction {
   readonly kind: 'non-forwarding';
 }

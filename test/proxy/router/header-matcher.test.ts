@@ -28,7 +28,7 @@ describe('a header matcher', () => {
     [{ suffix_match: 'a' }, ['ba'], ['ab']],
     [{ contains_match: 'a' }, ['bab'], ['b']],
     [{ safe_regex_match: { regex: 'a+' } }, ['aa'], ['ab']],
-    [{ range_match: { start: -10, end: 0 } }, ['-1', '-10', ' -3 '], ['0', '-11', 'x', '', '-1.5', '-1x']],
+    [{ range_match: { start: -10, end: 0 } }, ['-1', '-10', ' -3 ', '-0000002'], ['0', '-11', 'x', '', '-1.5', '-1x']],
     [{ present_match: true }, ['', 'a'], []],
     [{ present_match: false }, [], ['', 'a']],
     [{}, ['', 'a'], []],
@@ -54,6 +54,10 @@ describe('a header matcher', () => {
     expect(matches({ present_match: true, invert_match: true }, [])).toBe(true);
     expect(matches({ present_match: false }, [])).toBe(true);
     expect(matches({ present_match: false, invert_match: true }, [])).toBe(false);
+    const asEmpty = { treat_missing_header_as_empty: true };
+    expect(matches({ present_match: true, ...asEmpty }, [])).toBe(true);
+    expect(matches({ present_match: false, ...asEmpty }, [])).toBe(false);
+    expect(matches({ present_match: true, invert_match: true, ...asEmpty }, [])).toBe(false);
   });
 
   test('sees several fields as one value, and the pseudo-headers', () => {

@@ -92,7 +92,7 @@ describe('the path of a route', () => {
   });
 
   test('is compared without path parameters if the configuration says so', () => {
-    const routes = [
+    const routes: JsonObject[] = [
       { name: 'exact', match: { path: '/a' }, ...respond },
       { name: 'regex', match: { safe_regex: { regex: '/[b]' } }, ...respond },
     ];
@@ -163,6 +163,8 @@ describe('the other conditions of a route', () => {
     [{ present_match: true }, '/?ab=1', undefined],
     [{ present_match: true }, '/', undefined],
     [{}, '/?a=1', 'r'],
+    [{ present_match: false }, '/?b=1', 'r'],
+    [{ present_match: false }, '/?a=1', undefined],
   ] as [JsonObject, string, string | undefined][])('query parameter %j on %s: %s', (match, path, expected) => {
     expect(routeName(table({ query_parameters: [{ name: 'a', ...match }] }), request(path))).toBe(expected);
   });
@@ -268,7 +270,7 @@ describe('the choice among routes', () => {
         const first = prefixes.findIndex((prefix) => bare.startsWith(prefix));
         expect(routeName(byPrefix, request(text))).toBe(first === -1 ? undefined : `${first}`);
         const byPath = tableOf(prefixes.map((exact, i) => ({ name: `${i}`, match: { path: exact }, ...respond })));
-        const same = prefixes.indexOf(bare);
+        const same = (prefixes as string[]).indexOf(bare);
         expect(routeName(byPath, request(text))).toBe(same === -1 ? undefined : `${same}`);
       }),
     );

@@ -25,7 +25,8 @@ export class HeaderMatcher {
   matches(headers: HeaderMap): boolean {
     const value = joinedValue(headers, this.#name);
     const test = this.#test;
-    if (test === undefined) return (value !== undefined) === (this.#present !== this.#invert);
+    if (test === undefined)
+      return (value !== undefined || this.#treatMissingAsEmpty) === (this.#present !== this.#invert);
     // An absent header matches nothing, inverted or not.
     if (value === undefined && !this.#treatMissingAsEmpty) return false;
     return test.matches(value ?? '') !== this.#invert;
