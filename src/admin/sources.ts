@@ -145,6 +145,7 @@ export interface DynamicListenerDump {
   readonly error?: DumpedResource['error'];
 }
 
+/** The lists can be walked more than once. */
 export interface ConfigDumpSource {
   /** Types of all Anys in the messages; see TypeRegistry.loaded. */
   readonly registry: Registry;
