@@ -23,7 +23,7 @@ import type {
   ComparisonOp,
   LogFilterModel,
 } from '../../telemetry/access-log/access-log-plan.ts';
-import { checkFormat } from '../../telemetry/access-log/check-format.ts';
+import { checkFormat, checkFormatString, checkJsonFormat } from '../../telemetry/access-log/check-format.ts';
 import { openForAppend } from '../../telemetry/access-log/log-file.ts';
 import type { AccessLogModel, FormatModel } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
@@ -85,25 +85,23 @@ type Format = ReturnType<typeof fromBinary<typeof FileAccessLogSchema>>['accessL
 
 /** Of FileAccessLog; the stream loggers know only `log_format`. */
 function buildFileFormat(format: Format | { case: undefined }, problems: Problems): FormatModel | undefined {
-  let model: FormatModel;
   switch (format.case) {
     case 'format':
       if (format.value === '') return undefined;
-      model = { kind: 'text', format: format.value, contentType: '', omitEmptyValues: false };
-      break;
+      checkFormatString(format.value, problems.at('format'));
+      return { kind: 'text', format: format.value, contentType: '', omitEmptyValues: false };
     case 'jsonFormat':
     case 'typedJsonFormat':
-      model = { kind: 'json', format: format.value, contentType: '', omitEmptyValues: false };
-      break;
-    case 'logFormat':
-      model = buildFormat(format.value, problems.at('log_format'));
+      checkJsonFormat(format.value, problems.at(format.case === 'jsonFormat' ? 'json_format' : 'typed_json_format'));
+      return { kind: 'json', format: format.value, contentType: '', omitEmptyValues: false };
+    case 'logFormat': {
+      const model = buildFormat(format.value, problems.at('log_format'));
       checkFormat(model, problems.at('log_format'));
       return model.kind === 'text' && model.format === '' ? undefined : model;
+    }
     case undefined:
       return undefined;
   }
-  checkFormat(model, problems);
-  return model;
 }
 
 function decode<M extends Message>(schema: GenMessage<M>, any: Any, problems: Problems): M | undefined {

@@ -15,12 +15,13 @@ export function checkFormatString(format: string, problems: Problems): void {
 /** The same for a substitution format; `problems` stands at its message. */
 export function checkFormat(model: FormatModel, problems: Problems): void {
   if (model.kind === 'text') checkFormatString(model.format, problems.at('text_format'));
-  else checkJson(model.format, problems.at('json_format'));
+  else checkJsonFormat(model.format, problems.at('json_format'));
 }
 
-function checkJson(format: unknown, problems: Problems): void {
+/** The same for a JSON format. */
+export function checkJsonFormat(format: unknown, problems: Problems): void {
   if (typeof format === 'string') checkFormatString(format, problems);
-  else if (Array.isArray(format)) format.forEach((item, index) => checkJson(item, problems.at(index)));
+  else if (Array.isArray(format)) format.forEach((item, index) => checkJsonFormat(item, problems.at(index)));
   else if (typeof format === 'object' && format !== null)
-    for (const [key, value] of Object.entries(format)) checkJson(value, problems.at(key));
+    for (const [key, value] of Object.entries(format)) checkJsonFormat(value, problems.at(key));
 }
