@@ -67,7 +67,7 @@ export function loggedRequest(): FormatContext & { readonly info: KitStreamInfo 
       hostname: 'hn.example:99',
       zone: '',
       metadata: {
-        m: { n: 'str', num: 3, f: 1.5, t: true, nul: null, big: 12345678901234567890, o: { b: 1, a: 2 } },
+        m: { n: 'str', num: 3, f: 1.5, t: true, nul: null, big: Number('12345678901234567890'), o: { b: 1, a: 2 } },
       },
     },
     upstreamConnection: connectionOf('127.0.0.1:31172', '127.0.0.1:54618', { id: 1 }),

@@ -75,7 +75,7 @@ async function importFilter({ path, export: exportName }: TypeScriptFilter): Pro
   const name = exportName === '' ? 'filter' : exportName;
   const type = module[name];
   if (type === undefined) {
-    const names = Object.keys(module);
+    const names = Object.keys(module).sort();
     const list = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`;
     throw new ConfigError(`${path} has no export '${name}'; ${list}`, 'export');
   }
