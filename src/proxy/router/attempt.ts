@@ -185,6 +185,18 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
     }
   }
 
+  pauseResponse(): void {
+    if (this.#ended) return;
+    this.cluster.stats.inc(AT.upstream_flow_control_paused_reading_total);
+    this.stream!.pause();
+  }
+
+  resumeResponse(): void {
+    if (this.#ended) return;
+    this.cluster.stats.inc(AT.upstream_flow_control_resumed_reading_total);
+    this.stream!.resume();
+  }
+
   // ---- from the pool and the codec -------------------------------------------------------------------------------
 
   onPoolReady(stream: UpstreamStream): void {

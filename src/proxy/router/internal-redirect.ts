@@ -1,6 +1,8 @@
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import type { RoutedStream } from '../http/request-sink.ts';
+import type { RequestFeed } from './request-feed.ts';
+import type { RouterConfig } from './router-config.ts';
 import { ROUTER_STATS } from './router-stats.ts';
 import type { InternalRedirectModel } from './route.ts';
 
@@ -8,12 +10,30 @@ const AT = ROUTER_STATS.at;
 const COUNT_KEY = 'num_internal_redirects';
 const PREVIOUS_ROUTES_KEY = 'envoy.internal_redirect.previous_routes_predicate_state.';
 
+/** Starts the stream over at the `location` of `response`. False: the response is for the client. */
+export function redirectInternally(
+  stream: RoutedStream,
+  policy: InternalRedirectModel,
+  routeName: string,
+  response: HeaderMap,
+  feed: RequestFeed,
+  config: RouterConfig,
+): boolean {
+  // A body that is still coming, or wasn't kept, can't be sent again.
+  if (!feed.ended || feed.overflowed) return false;
+  const headers = followRedirect(stream, policy, routeName, response, config.stats);
+  if (headers === undefined) return false;
+  // A method that had to change leaves the body behind.
+  const body = headers.method === stream.requestHeaders.method ? feed.body : undefined;
+  return stream.recreate(headers, body?.chunks.slice(), body?.trailers);
+}
+
 /**
  * The request headers that follow an upstream's redirect within the proxy (Envoy's internal redirects docs), or
  * undefined if the policy has the response forwarded instead; the reason is counted. The request's own headers are not
  * touched. The count of redirects lives in the stream's filter state, which outlives each pass.
  */
-export function followRedirect(
+function followRedirect(
   stream: RoutedStream,
   policy: InternalRedirectModel,
   routeName: string,

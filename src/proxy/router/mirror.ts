@@ -170,20 +170,19 @@ const NO_VIRTUAL_HOST: VirtualHost = {
   virtualCluster: () => undefined,
 };
 
-/** The mirrors of one request of which the body is still coming. */
+/** The mirrors of one request. */
 export class Mirrors {
   readonly #mirrors: Mirror[] = [];
 
   /**
-   * Starts a copy of the request for every policy that applies to it. Undefined: none of them needs anything more.
-   * `headers` are as they go upstream.
+   * Copies the request for every policy that applies to it; undefined if none does. `headers` are as they go upstream.
+   * Nothing is sent before `sendHeaders`.
    */
-  static start(
+  static of(
     source: RoutedStream,
     config: RouterConfig,
     policies: readonly MirrorPolicyModel[],
     headers: HeaderMap,
-    endStream: boolean,
     timeoutMs: number,
     createRouter: RouterFactory,
   ): Mirrors | undefined {
@@ -196,11 +195,15 @@ export class Mirrors {
       const cluster = mirrorCluster(policy, headers);
       if (cluster === '' || worker.clusters.get(cluster) === undefined) continue;
       const copy = mirrorHeaders(headers, policy, config.localAddress);
-      const mirror = new Mirror(source, config.mirror, copy, cluster, timeoutMs, createRouter);
-      if (!endStream) (mirrors ??= new Mirrors()).#mirrors.push(mirror);
-      mirror.sendRequestHeaders(endStream);
+      (mirrors ??= new Mirrors()).#mirrors.push(
+        new Mirror(source, config.mirror, copy, cluster, timeoutMs, createRouter),
+      );
     }
     return mirrors;
+  }
+
+  sendHeaders(endStream: boolean): void {
+    for (const mirror of this.#mirrors) mirror.sendRequestHeaders(endStream);
   }
 
   data(chunk: Buffer, endStream: boolean): void {

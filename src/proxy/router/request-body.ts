@@ -23,11 +23,6 @@ export class RequestBody {
     this.#limit = limit;
   }
 
-  /** True if `chunk` could be kept as well. */
-  hasRoomFor(chunk: Buffer): boolean {
-    return this.bytes + chunk.length <= this.#limit;
-  }
-
   get isEmpty(): boolean {
     return this.bytes === 0 && this.trailers === undefined;
   }

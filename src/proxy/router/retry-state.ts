@@ -55,6 +55,8 @@ export class RetryState implements TimerTask {
   /** From a rate-limited response: the least time to wait before the next retry. */
   #rateLimitedMs = 0;
   #held = false;
+  #pending = false;
+  #afterTimeout = false;
 
   private constructor(owner: RetryOwner, policy: RetryPolicy | undefined) {
     const { cluster, config, route } = owner;
@@ -97,6 +99,16 @@ export class RetryState implements TimerTask {
     return this.#retryOn !== 0;
   }
 
+  /** A back-off is under way. */
+  get pending(): boolean {
+    return this.#pending;
+  }
+
+  /** The retry that began last, or is about to, is for a per-try timeout. */
+  get afterTimeout(): boolean {
+    return this.#afterTimeout;
+  }
+
   get hostSelectionAttempts(): number {
     return this.#policy?.model.hostSelectionMaxAttempts ?? 1;
   }
@@ -121,17 +133,17 @@ export class RetryState implements TimerTask {
         break;
       }
     }
-    return this.#shouldRetry(would);
+    return this.#shouldRetry(would, false);
   }
 
-  /** The attempt failed. `started`: its request headers had been written. */
-  shouldRetryReset(reason: StreamResetReason, started: boolean): RetryOutcome {
-    return this.#shouldRetry(this.#wouldRetryReset(reason, started));
+  /** The attempt failed. `started`: its request headers had been written. `timeout`: by a per-try timeout. */
+  shouldRetryReset(reason: StreamResetReason, started: boolean, timeout: boolean): RetryOutcome {
+    return this.#shouldRetry(this.#wouldRetryReset(reason, started), timeout);
   }
 
   /** A per-try timeout with hedging, which retries whatever the conditions. */
   shouldHedge(): RetryOutcome {
-    return this.#shouldRetry(true);
+    return this.#shouldRetry(true, true);
   }
 
   wouldRetryHeaders(headers: HeaderMap): boolean {
@@ -174,7 +186,7 @@ export class RetryState implements TimerTask {
     return false;
   }
 
-  #shouldRetry(would: boolean): RetryOutcome {
+  #shouldRetry(would: boolean, timeout: boolean): RetryOutcome {
     // A retry was made, and what it brought needs no other one.
     if (this.#held && !would) this.#count(CLUSTER.upstream_rq_retry_success, ROUTE.upstream_rq_retry_success);
     this.#release();
@@ -196,6 +208,8 @@ export class RetryState implements TimerTask {
       return 'no';
     }
     this.#held = true;
+    this.#pending = true;
+    this.#afterTimeout = timeout;
     this.#count(CLUSTER.upstream_rq_retry, ROUTE.upstream_rq_retry);
     dispatcher.arm(this.#timer, this.#backOffMs());
     return 'yes';
@@ -217,6 +231,7 @@ export class RetryState implements TimerTask {
   }
 
   onTimer(): void {
+    this.#pending = false;
     this.#owner.onRetry();
   }
 
@@ -228,6 +243,7 @@ export class RetryState implements TimerTask {
   #release(): void {
     if (!this.#held) return;
     this.#held = false;
+    this.#pending = false;
     this.#worker.dispatcher.disarm(this.#timer);
     this.#breaker.releaseRetry();
   }

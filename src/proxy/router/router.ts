@@ -8,18 +8,20 @@ import { CLUSTER_STATS } from '../upstream/cluster-stats.ts';
 import type { Cluster } from '../upstream/upstream.ts';
 import { Attempt, type AttemptOwner, type AttemptTimeout } from './attempt.ts';
 import { Attempts } from './attempts.ts';
-import { followRedirect } from './internal-redirect.ts';
+import { redirectInternally } from './internal-redirect.ts';
 import { Mirrors } from './mirror.ts';
-import { RequestBody } from './request-body.ts';
+import { chargeAbort, countTimeout, judgeAnswer, judgeEnd } from './host-outcome.ts';
+import { RequestFeed } from './request-feed.ts';
 import { findInvalidControl, hasEnvoyHeader, takeHeader } from './request-controls.ts';
 import { planRequest, type RequestPlan } from './request-plan.ts';
+import { ResponseFlow } from './response-flow.ts';
 import { RetryState, type RetryOutcome, type RetryOwner } from './retry-state.ts';
 import { updateAuthority } from './route-rewrite.ts';
 import type { ForwardAction, Route, VirtualCluster } from './route.ts';
 import type { RouterConfig } from './router-config.ts';
 import { directReply, invalidControlReply, resetStatus, upstreamResetReply } from './router-replies.ts';
 import { ROUTE_STATS, ROUTER_STATS } from './router-stats.ts';
-import { parseUnsigned, setTimeoutHeaders, type RequestTimeouts } from './timeouts.ts';
+import { setTimeoutHeaders, type RequestTimeouts } from './timeouts.ts';
 import { recordTimeoutBudget } from './tracked-stats.ts';
 import { chargeCode, chargeRetriedCode, chargeTime, isCanary, type ChargedRequest } from './upstream-charges.ts';
 
@@ -38,7 +40,6 @@ const createRouter = (stream: RoutedStream, config: RouterConfig): RequestSink =
 export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask, ChargedRequest {
   readonly config: RouterConfig;
   readonly internal: boolean;
-  requestEnded = false;
   alternateStatName = '';
   codesExcluded = false;
   virtualCluster: VirtualCluster | undefined = undefined;
@@ -52,18 +53,9 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
   readonly #attempts: Attempts;
   #attemptCount = 0;
   #retry: RetryState | undefined = undefined;
-  #pendingRetries = 0;
-  #retryAfterTimeout = false;
-  #mirrors: Mirrors | undefined = undefined;
-
-  #body: RequestBody | undefined = undefined;
-  #bodyOverflowed = false;
-  #requestEndMs = -1;
+  readonly #feed: RequestFeed;
+  readonly #flow = new ResponseFlow();
   #responseStarted = false;
-  /** The attempt that answers. */
-  #final: Attempt | undefined = undefined;
-  /** How often the stream has asked to pause a response that hasn't begun. */
-  #earlyPauses = 0;
   #over = false;
   /** The global timeout. */
   #timer: Timer | undefined = undefined;
@@ -73,6 +65,10 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     this.config = config;
     this.internal = stream.internalRequest;
     this.#attempts = new Attempts(stream.requestHeaders);
+    const { route } = stream;
+    const limit = route?.action.kind === 'forward' ? route.action.requestBufferLimitBytes : undefined;
+    // The stream's limit 0 is no limit.
+    this.#feed = new RequestFeed(stream, this.#attempts, Math.min(stream.bufferLimit || Infinity, limit ?? Infinity));
   }
 
   get route(): Route {
@@ -81,6 +77,10 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
 
   get cluster(): Cluster {
     return this.#cluster!;
+  }
+
+  get requestEnded(): boolean {
+    return this.#feed.ended;
   }
 
   get timeouts(): RequestTimeouts {
@@ -129,10 +129,10 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     this.#attemptCount = info.attemptCount = 1;
     if (action.mirrors.length > 0 && headers.method !== 'CONNECT') {
       const { globalMs } = plan.timeouts;
-      const { mirrors } = action;
-      this.#mirrors = Mirrors.start(this.#stream, this.config, mirrors, headers, endStream, globalMs, createRouter);
+      this.#feed.mirrors = Mirrors.of(this.#stream, this.config, action.mirrors, headers, globalMs, createRouter);
     }
     if (!this.#attempt(endStream)) return;
+    this.#feed.mirrors?.sendHeaders(endStream);
     // An upgrade's request has no end; what is timed is its handshake.
     if (endStream) this.#endRequest();
     else if (headers.protocol !== '') this.#armTimeout();
@@ -176,40 +176,21 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
 
   onData(chunk: Buffer, endStream: boolean): void {
     if (this.#over) return;
-    let keeps = this.#keepsBody;
-    if (keeps && !this.#bodyOf().hasRoomFor(chunk)) {
-      this.#abandonBody();
-      if (this.#over) return;
-      keeps = false;
-    }
-    this.#mirrors?.data(chunk, endStream);
-    const attempt = this.#attempts.newest;
-    const takes = attempt !== undefined && attempt.takesBody;
-    if (keeps || !takes) this.#bodyOf().add(chunk);
-    if (takes) attempt.sendData(chunk, endStream);
-    else if (!endStream) this.#bodyOf().stall();
+    if (this.#keepsBody && !this.#feed.hasRoomFor(chunk)) this.#abandonBody();
+    if (this.#over) return;
+    this.#feed.data(chunk, endStream, this.#keepsBody);
     if (endStream) this.#endRequest();
   }
 
   onTrailers(trailers: HeaderMap): void {
     if (this.#over) return;
-    this.#bodyOf().trailers = trailers;
-    this.#mirrors?.trailers(trailers);
-    const attempt = this.#attempts.newest;
-    if (attempt !== undefined && attempt.takesBody) attempt.sendTrailers(trailers);
+    this.#feed.trailers(trailers);
     this.#endRequest();
-  }
-
-  #bodyOf(): RequestBody {
-    if (this.#body !== undefined) return this.#body;
-    // The stream's limit 0 is no limit.
-    const limit = Math.min(this.#stream.bufferLimit || Infinity, this.#action!.requestBufferLimitBytes ?? Infinity);
-    return (this.#body = new RequestBody(this.#stream, limit));
   }
 
   /** A retry or a redirect may have to send the body again. */
   get #keepsBody(): boolean {
-    if (this.#bodyOverflowed || this.#responseStarted) return false;
+    if (this.#feed.overflowed || this.#responseStarted) return false;
     return (this.#retry !== undefined && this.#retry.enabled) || this.#action!.internalRedirect !== undefined;
   }
 
@@ -217,16 +198,15 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
   #abandonBody(): void {
     this.#cluster!.stats.inc(AT.retry_or_shadow_abandoned);
     this.#dropRetry();
-    this.#bodyOverflowed = true;
-    const attempt = this.#attempts.newest;
+    this.#feed.overflowed = true;
+    this.#feed.forget();
     // A retry was waiting for its turn, so there is nowhere to send the body to.
-    if (attempt === undefined) this.#reply({ ...PROXY_ERRORS.retryBufferExceeded, headers: this.#replyHeaders(false) });
-    else if (attempt.takesBody) this.#body?.clear();
+    if (this.#attempts.isEmpty)
+      this.#reply({ ...PROXY_ERRORS.retryBufferExceeded, headers: this.#replyHeaders(false) });
   }
 
   #endRequest(): void {
-    this.requestEnded = true;
-    this.#requestEndMs = this.config.worker.dispatcher.now;
+    this.#feed.end(this.config.worker.dispatcher.now);
     // As in Envoy: a request that ends while a retry is waiting has no global timeout.
     if (this.#attempts.isEmpty) return;
     this.#armTimeout();
@@ -257,17 +237,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
       updateAuthority(headers, host.hostname, appendXForwardedHost, !this.config.options.suppressEnvoyHeaders);
     attempt.payloadHeld = upgrade && !attempt.headersOnly;
     attempt.sendHeaders(headers);
-    if (!attempt.payloadHeld) this.#sendBody(attempt);
-  }
-
-  /** Sends what was held back until `attempt` could take it. */
-  #sendBody(attempt: Attempt): void {
-    attempt.payloadHeld = false;
-    const body = this.#body;
-    if (!attempt.headersOnly && (body !== undefined || this.requestEnded)) attempt.sendBody(body, this.requestEnded);
-    if (body === undefined) return;
-    if (!this.#keepsBody) body.clear();
-    body.resume();
+    if (!attempt.payloadHeld) this.#feed.flush(attempt, this.#keepsBody);
   }
 
   attemptInformational(attempt: Attempt, headers: HeaderMap): void {
@@ -286,13 +256,13 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (this.#retry !== undefined && this.#retryHeaders(attempt, headers)) return;
     if (this.#redirect(headers)) return;
     this.#dropRetry();
-    if (this.#requestEndMs !== -1 && !config.options.suppressEnvoyHeaders) {
-      const ms = Math.trunc(config.worker.dispatcher.now - this.#requestEndMs);
+    if (this.#feed.ended && !config.options.suppressEnvoyHeaders) {
+      const ms = Math.trunc(config.worker.dispatcher.now - this.#feed.endMs);
       headers.set('x-envoy-upstream-service-time', String(ms));
     }
     attempt.canary = isCanary(headers, host);
     chargeCode(this, headers.status, headers, host);
-    if (headers.status < 500) this.#judgeHost(attempt, headers, endStream);
+    if (headers.status < 500) judgeAnswer(attempt, headers, endStream, this.#plan!.grpc);
     stream.info.responseCodeDetails = 'via_upstream';
     this.#route!.finalizeResponse(headers, stream.requestHeaders, stream.info);
     if (this.#route!.virtualHost.includeAttemptCountInResponse)
@@ -309,7 +279,8 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (status === 101 || (attempt.stream!.protocol === 'HTTP/2' && status >= 200 && status < 300)) {
       attempt.disarmTryTimers();
       if (this.#timer !== undefined) this.config.worker.dispatcher.disarm(this.#timer);
-      this.#sendBody(attempt);
+      attempt.payloadHeld = false;
+      this.#feed.flush(attempt, false);
       return false;
     }
     const websocket = this.#stream.requestHeaders.protocol.toLowerCase() === 'websocket';
@@ -319,24 +290,16 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     return true;
   }
 
-  /** Success or failure of a host that answered below 500; for gRPC its status decides. */
-  #judgeHost(attempt: Attempt, headers: HeaderMap, endStream: boolean): void {
-    if (!this.#plan!.grpc) attempt.host!.requestEnded(true);
-    else if (endStream) attempt.host!.requestEnded(grpcSucceeded(headers));
-    else attempt.grpcOutcomePending = true;
-  }
-
   attemptData(attempt: Attempt, chunk: Buffer, endStream: boolean): void {
     if (endStream) {
-      // gRPC without trailers has no status.
-      if (attempt.grpcOutcomePending) attempt.host!.requestEnded(false);
+      judgeEnd(attempt, undefined);
       this.#finish(attempt);
     }
     this.#stream.sendData(chunk, endStream);
   }
 
   attemptTrailers(attempt: Attempt, trailers: HeaderMap): void {
-    if (attempt.grpcOutcomePending) attempt.host!.requestEnded(grpcSucceeded(trailers));
+    judgeEnd(attempt, trailers);
     this.#finish(attempt);
     this.#stream.sendTrailers(trailers);
   }
@@ -344,7 +307,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
   attemptReset(attempt: Attempt, reason: StreamResetReason, transportFailure: string): void {
     if (attempt.stream === undefined && attempt.host !== undefined) this.#retry?.onHostAttempted(attempt.host);
     if (this.#retryReset(attempt, reason, false)) return;
-    this.#chargeAbort(attempt, resetStatus(reason));
+    chargeAbort(this, attempt, resetStatus(reason), this.#responseStarted);
     this.#attempts.drop(attempt);
     if (this.#othersMayAnswer) return;
     const reply = upstreamResetReply(reason, transportFailure, this.#responseStarted, this.#attemptCount > 1);
@@ -367,7 +330,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     attempt.host?.requestTimedOut();
     attempt.abort();
     if (this.#retryReset(attempt, 'local reset', true)) return;
-    this.#chargeAbort(attempt, this.#plan!.timeoutStatus);
+    chargeAbort(this, attempt, this.#plan!.timeoutStatus, this.#responseStarted);
     this.#attempts.drop(attempt);
     this.#timeOut(which === 'per-try' ? PROXY_ERRORS.perTryTimeout : PROXY_ERRORS.perTryIdleTimeout);
   }
@@ -382,48 +345,41 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     } else {
       const outcome = retry.shouldRetryHeaders(headers);
       if (outcome === 'yes') {
-        this.#expectRetry(attempt, false);
+        this.#giveUp(attempt);
         chargeRetriedCode(this, headers.status);
         return true;
       }
       if (!this.#flagUnretried(outcome)) return false;
     }
     if (!this.#othersMayAnswer) return false;
-    attempt.host!.requestEnded(false);
-    this.#attempts.drop(attempt);
+    this.#giveUp(attempt);
     return true;
   }
 
   /** Has a failed attempt tried again, if policy and limits allow. */
   #retryReset(attempt: Attempt, reason: StreamResetReason, timeout: boolean): boolean {
     if (this.#responseStarted || this.#retry === undefined || attempt.retried) return false;
-    const outcome = this.#retry.shouldRetryReset(reason, attempt.stream !== undefined);
+    const outcome = this.#retry.shouldRetryReset(reason, attempt.stream !== undefined, timeout);
     if (outcome === 'yes') {
-      this.#expectRetry(attempt, timeout);
+      this.#giveUp(attempt);
       return true;
     }
     this.#flagUnretried(outcome);
     return false;
   }
 
-  #expectRetry(failed: Attempt, timeout: boolean): void {
-    this.#pendingRetries++;
-    this.#retryAfterTimeout = timeout;
-    failed.host?.requestEnded(false);
-    this.#attempts.drop(failed);
+  /** What the attempt brought isn't for the client. */
+  #giveUp(attempt: Attempt): void {
+    attempt.host?.requestEnded(false);
+    this.#attempts.drop(attempt);
   }
 
   /** The attempt is late: starts another one and lets it go on. */
   #hedge(attempt: Attempt): void {
     if (this.#responseStarted || this.#retry === undefined) return;
     const outcome = this.#retry.shouldHedge();
-    if (outcome !== 'yes') {
-      this.#flagUnretried(outcome);
-      return;
-    }
-    this.#pendingRetries++;
-    this.#retryAfterTimeout = true;
-    attempt.retried = true;
+    if (outcome === 'yes') attempt.retried = true;
+    else this.#flagUnretried(outcome);
   }
 
   /** True: a retry was due but couldn't be made. */
@@ -439,7 +395,6 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     const headers = this.#stream.requestHeaders;
     const { includeAttemptCountInRequest, includeIsTimeoutRetryHeader } = this.#route!.virtualHost;
     const { timeouts, grpc, hedging } = this.#plan!;
-    this.#pendingRetries--;
     this.#attemptCount++;
     this.#stream.info.attemptCount = this.#attemptCount;
     // It may have gone, or be another one by now.
@@ -447,72 +402,51 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (cluster === undefined) return this.#noHealthyUpstream();
     this.#cluster = cluster;
     if (includeAttemptCountInRequest) headers.set('x-envoy-attempt-count', String(this.#attemptCount));
-    if (includeIsTimeoutRetryHeader) headers.set('x-envoy-is-timeout-retry', String(this.#retryAfterTimeout));
-    const elapsedMs = this.#requestEndMs === -1 ? 0 : this.config.worker.dispatcher.now - this.#requestEndMs;
+    if (includeIsTimeoutRetryHeader) headers.set('x-envoy-is-timeout-retry', String(this.#retry?.afterTimeout));
+    const elapsedMs = this.#feed.ended ? this.config.worker.dispatcher.now - this.#feed.endMs : 0;
     const insert = !this.config.options.suppressEnvoyHeaders;
     setTimeoutHeaders(elapsedMs, timeouts, this.#action!, headers, insert, grpc, hedging);
-    this.#attempt(this.requestEnded && (this.#body === undefined || this.#body.isEmpty));
+    this.#attempt(this.#feed.isBare);
   }
 
   /** Some other attempt is still waiting for its answer, or about to start. */
   get #othersMayAnswer(): boolean {
-    return this.#pendingRetries > 0 || this.#attempts.awaitsHeaders;
+    return this.#retry?.pending === true || this.#attempts.awaitsHeaders;
   }
 
+  /** The proxy follows a redirect itself: this response is no answer, and the stream starts over. */
   #redirect(headers: HeaderMap): boolean {
     const policy = this.#action!.internalRedirect;
     if (policy === undefined || !policy.redirectResponseCodes.includes(headers.status)) return false;
     const { stats } = this.#cluster!;
-    const stream = this.#stream;
-    // A body that is still coming, or is gone, can't be sent again.
-    const repeatable = this.requestEnded && !this.#bodyOverflowed;
-    const target = repeatable
-      ? followRedirect(stream, policy, this.#route!.name, headers, this.config.stats)
-      : undefined;
-    const method = stream.requestHeaders.method;
-    const body = target !== undefined && target.method !== method ? undefined : this.#body;
-    if (target !== undefined && stream.recreate(target, body?.chunks.slice(), body?.trailers)) {
-      stats.inc(AT.upstream_internal_redirect_succeeded_total);
-      return true;
-    }
-    stats.inc(AT.upstream_internal_redirect_failed_total);
-    return false;
+    const redirected = redirectInternally(this.#stream, policy, this.#route!.name, headers, this.#feed, this.config);
+    stats.inc(redirected ? AT.upstream_internal_redirect_succeeded_total : AT.upstream_internal_redirect_failed_total);
+    return redirected;
   }
 
   // ---- the response ----------------------------------------------------------------------------------------------
 
   pauseResponse(): void {
-    if (!this.#responseStarted) this.#earlyPauses++;
-    else if (!this.#over) this.#pauseUpstream();
-  }
-
-  #pauseUpstream(): void {
-    this.#cluster!.stats.inc(AT.upstream_flow_control_paused_reading_total);
-    this.#final!.stream!.pause();
+    this.#flow.pause();
   }
 
   resumeResponse(): void {
-    if (this.#earlyPauses > 0) this.#earlyPauses--;
-    else if (!this.#over && this.#final !== undefined) {
-      this.#cluster!.stats.inc(AT.upstream_flow_control_resumed_reading_total);
-      this.#final.stream!.resume();
-    }
+    this.#flow.resume();
   }
 
   /** This attempt answers; the others are given up. */
   #settleOn(attempt: Attempt): void {
     this.#attempts.dropOthers(attempt);
-    this.#final = attempt;
     attempt.publish(this.#stream.info);
     this.#responseStarted = true;
-    if (!attempt.payloadHeld) this.#body?.clear();
-    for (; this.#earlyPauses > 0; this.#earlyPauses--) this.#pauseUpstream();
+    this.#feed.forget();
+    this.#flow.begin(attempt);
   }
 
   /** The upstream is done. If the request isn't, the rest of it has nobody to go to. */
   #finish(attempt: Attempt): void {
-    if (this.requestEnded) {
-      const ms = this.config.worker.dispatcher.now - this.#requestEndMs;
+    if (this.#feed.ended) {
+      const ms = this.config.worker.dispatcher.now - this.#feed.endMs;
       recordTimeoutBudget(this.#cluster!, ms, this.timeouts.globalMs);
       chargeTime(this, ms, attempt.canary, attempt.host);
     }
@@ -526,12 +460,9 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (this.#over) return;
     const attempts = this.#attempts;
     for (let attempt = attempts.takeNewest(); attempt !== undefined; attempt = attempts.takeNewest()) {
-      this.#cluster!.stats.inc(AT.upstream_rq_timeout);
-      this.virtualCluster?.stats.inc(ROUTE.upstream_rq_timeout);
-      this.#route!.stats?.inc(ROUTE.upstream_rq_timeout);
-      attempt.host?.requestTimedOut();
+      countTimeout(this, attempt);
       const waiting = attempt.awaitingHeaders;
-      if (waiting) this.#chargeAbort(attempt, this.#plan!.timeoutStatus);
+      if (waiting) chargeAbort(this, attempt, this.#plan!.timeoutStatus, this.#responseStarted);
       attempts.end(attempt, !waiting);
     }
     this.#timeOut(PROXY_ERRORS.upstreamTimeout);
@@ -539,22 +470,9 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
 
   #timeOut(error: RouterLocalReply): void {
     const { now } = this.config.worker.dispatcher;
-    if (this.requestEnded) recordTimeoutBudget(this.#cluster!, now - this.#requestEndMs, this.timeouts.globalMs);
+    if (this.#feed.ended) recordTimeoutBudget(this.#cluster!, now - this.#feed.endMs, this.timeouts.globalMs);
     const status = this.#plan!.timeoutStatus;
     this.#reply({ ...error, status, body: status === 504 ? error.body : '', headers: this.#replyHeaders(false) });
-  }
-
-  /** Counts an attempt that failed, for the client with `status`. */
-  #chargeAbort(attempt: Attempt, status: number): void {
-    const { host } = attempt;
-    if (!this.#responseStarted) {
-      chargeCode(this, status, undefined, host);
-      // The client asked to be told 204; an error it is.
-      if (status < 500) host?.requestEnded(false);
-    } else if (attempt.grpcOutcomePending) {
-      host?.requestEnded(false);
-      this.config.stats.inc(ROUTER.rq_reset_after_downstream_response_started);
-    }
   }
 
   #replyHeaders(overloaded: boolean): readonly (readonly [string, string])[] {
@@ -574,7 +492,6 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
   #dropRetry(): void {
     this.#retry?.dispose();
     this.#retry = undefined;
-    this.#pendingRetries = 0;
   }
 
   /** Ends everything; from then on no event has an effect. Idempotent. */
@@ -584,15 +501,6 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     this.#attempts.dropOthers(undefined);
     this.#dropRetry();
     if (this.#timer !== undefined) this.config.worker.dispatcher.disarm(this.#timer);
-    this.#body?.clear();
-    this.#body?.resume();
-    if (!this.requestEnded) this.#mirrors?.cancel();
+    this.#feed.close();
   }
-}
-
-/** A grpc-status is there and doesn't stand for a 5xx. */
-function grpcSucceeded(headers: HeaderMap): boolean {
-  const status = parseUnsigned(headers.get('grpc-status') ?? '');
-  // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
-  return status !== undefined && ![2, 4, 12, 13, 14, 15].includes(status);
 }
