@@ -61,9 +61,8 @@ export interface RoutedStream {
 
 export interface RouterLocalReply extends Pick<ProxyErrorEntry, 'status' | 'flag' | 'details' | 'body'> {
   /**
-   * Extra headers (`x-envoy-overloaded`, `location`, ...), after those that a forwarding route's `finalizeResponse` adds
-   * to every local reply (whoever makes it) and before content-length and content-type. Those of redirects and direct
-   * responses hold the route's additions already.
+   * Extra headers (`x-envoy-overloaded`, ...). The stream puts them after those that a forwarding route's
+   * `finalizeResponse` adds to every local reply, whoever makes it; a redirect's `location` goes before them.
    */
   readonly headers?: readonly (readonly [string, string])[];
   readonly grpcStatus?: number;

@@ -1,10 +1,9 @@
 import { ResponseFlag } from '../../filters/response-flags.ts';
 import type { StreamResetReason } from '../codec/codec.ts';
-import { HeaderMap } from '../http/headers.ts';
+import type { HeaderMap } from '../http/headers.ts';
 import type { RouterLocalReply } from '../http/request-sink.ts';
-import type { MutableStreamInfo } from '../http/stream-info.ts';
 import { PROXY_ERRORS } from '../proxy-error.ts';
-import type { DirectResponseAction, RedirectAction, Route } from './route.ts';
+import type { DirectResponseAction, RedirectAction } from './route.ts';
 
 /** The flag of an upstream reset (Envoy's streamResetReasonToResponseFlag). */
 export function resetFlag(reason: StreamResetReason): number {
@@ -60,25 +59,18 @@ export function invalidControlReply(headers: HeaderMap, name: string): RouterLoc
   return { ...entry, body, details: `${entry.details}{${name}}` };
 }
 
-/** The reply of a redirect or direct response route; its headers include the route's own mutations. */
+/** The reply of a redirect or direct response route; its stream adds what the route does to responses. */
 export function directReply(
-  route: Route,
   action: RedirectAction | DirectResponseAction,
   requestHeaders: HeaderMap,
-  info: MutableStreamInfo,
   insertOriginalPath: boolean,
 ): RouterLocalReply {
-  const { status } = action;
-  const headers = new HeaderMap();
-  headers.status = status;
   const location =
     action.kind === 'redirect' ? action.location(requestHeaders, insertOriginalPath) : action.location(requestHeaders);
-  if (location !== '') headers.append('location', location);
-  route.finalizeResponse(headers, requestHeaders, info);
   return {
     ...PROXY_ERRORS.directResponse,
-    status,
+    status: action.status,
     body: action.kind === 'direct-response' ? action.body : '',
-    headers: [...headers.entries()],
+    headers: location === '' ? [] : [['location', location]],
   };
 }

@@ -101,7 +101,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     const { action } = route;
     if (action.kind === 'redirect' || action.kind === 'direct-response') {
       stats.inc(ROUTER.rq_direct_response);
-      return this.#reply(directReply(route, action, headers, info, !options.suppressEnvoyHeaders));
+      return this.#reply(directReply(action, headers, !options.suppressEnvoyHeaders));
     }
     const cluster = action.kind === 'forward' ? worker.clusters.get(action.clusterName) : undefined;
     if (cluster === undefined || action.kind !== 'forward') {

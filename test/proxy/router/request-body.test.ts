@@ -63,6 +63,16 @@ describe('a body that nobody may need again', () => {
   });
 });
 
+test('a source that was stopped is let go when the connection fails', () => {
+  const at = world({}, { per_request_buffer_limit_bytes: 10 });
+  at.a.fakePool.immediate = false;
+  const stream = post(at);
+  stream.data('0123456789x');
+  expect(stream.requestPauses).toBe(1);
+  at.a.fakePool.fail('remote connection failure');
+  expect([stream.reply?.status, stream.requestPauses]).toEqual([503, 0]);
+});
+
 describe('a body that may be sent again', () => {
   test('is sent again, whole', () => {
     const at = world(RETRY);
