@@ -4,8 +4,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import type { AddressModel } from '../config/common-model.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { StatsScope } from '../telemetry/stats/stats.ts';
 import type { AdminAccessEntry } from './admin-access-entry.ts';
 import { adminPages } from './admin-pages.ts';
+import { AdminStats } from './admin-stats.ts';
 import { parseQuery, textResponse, type AdminPage, type AdminRequest, type AdminResponse } from './page.ts';
 import { addressText } from './pages/addresses.ts';
 import { helpText } from './pages/home.ts';
@@ -21,6 +23,8 @@ const MAX_BODY = 64 * 1024;
 export interface AdminServerOptions {
   readonly sources: AdminSources;
   readonly clock: Clock;
+  /** Where the server counts its own connections and requests: the root scope of this thread. */
+  readonly scope?: StatsScope;
   /** Pages besides the built-in ones. */
   readonly pages?: readonly AdminPage[];
   readonly onAccess?: (entry: AdminAccessEntry) => void;
@@ -38,10 +42,12 @@ export class AdminServer {
   readonly #byPath: ReadonlyMap<string, AdminPage>;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #stats: AdminStats | undefined;
   #address: AddressModel | undefined;
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
+    this.#stats = options.scope === undefined ? undefined : new AdminStats(options.scope);
     this.#pages = adminPages(options.pages);
     this.#byPath = new Map(this.#pages.map((page) => [page.path, page]));
     this.#server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 60 * 1024 }, (request, response) => {
@@ -49,8 +55,13 @@ export class AdminServer {
     });
     this.#server.on('clientError', onClientError);
     this.#server.on('connection', (socket: Socket) => {
+      const opened = options.clock.monotonic();
       this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
+      this.#stats?.connectionOpened();
+      socket.once('close', () => {
+        this.#sockets.delete(socket);
+        this.#stats?.connectionClosed(options.clock.monotonic() - opened, socket.bytesRead, socket.bytesWritten);
+      });
     });
   }
 
@@ -119,8 +130,10 @@ export class AdminServer {
     const method = request.method ?? 'GET';
     const target = request.url ?? '/';
     let sent = 0;
+    this.#stats?.requestStarted();
     const body = await readBody(request);
     const answer = await this.respond(method, target, body.text, request.headers['content-type'] ?? '');
+    this.#stats?.requestAnswered(answer.status);
     try {
       response.sendDate = true;
       response.writeHead(answer.status, {
@@ -137,9 +150,11 @@ export class AdminServer {
       this.#options.onError?.(target, error);
       response.destroy();
     }
+    const durationMs = clock.monotonic() - start;
+    this.#stats?.requestEnded(durationMs);
     this.#options.onAccess?.({
       startEpochMs,
-      durationMs: clock.monotonic() - start,
+      durationMs,
       method,
       path: target,
       protocol: `HTTP/${request.httpVersion}`,

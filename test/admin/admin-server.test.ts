@@ -31,6 +31,7 @@ async function start(
   const admin = new AdminServer({
     sources: fake.sources,
     clock,
+    scope: fake.thread,
     onAccess: (entry) => log.push(entry),
   });
   open.push(admin);
@@ -91,6 +92,20 @@ describe('on the wire', () => {
     expect(formatAdminAccess({ ...log[0]!, startEpochMs: 0, durationMs: 0.4, authority: 'h:1' })).toBe(
       '[1970-01-01T00:00:00.000Z] "GET /ready?x HTTP/1.1" 200 - 0 5 0 - "127.0.0.1" "ua" "-" "h:1" "-"\n',
     );
+  });
+
+  test('counts itself', async () => {
+    const { port, fake } = await start();
+    await exchange(port, 'GET /nope HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+    await expect.poll(() => fake.stats.value('http.admin.downstream_cx_active')).toBe(0);
+    for (const [name, value] of [
+      ['http.admin.downstream_rq_4xx', 1],
+      ['http.admin.downstream_rq_active', 0],
+      ['listener.admin.downstream_cx_total', 1],
+      ['listener.admin.main_thread.downstream_cx_active', 0],
+      ['listener.admin.http.admin.downstream_rq_completed', 1],
+    ] as const)
+      expect([name, fake.stats.value(name)]).toEqual([name, value]);
   });
 
   test('a long page leaves the event loop free and a client that goes away ends it', async () => {
