@@ -5,7 +5,7 @@ import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
 import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
 import { CLUSTER_GENERATION_CELL, SharedCircuitBreaker, type RoutingPriority } from './circuit-breaker.ts';
 import { CLUSTER_STATS, TIMEOUT_BUDGET_STATS, TRACKED_STATS, UPSTREAM_HTTP1_STATS } from './cluster-stats.ts';
-import { UpstreamHost, formatAddress } from './host.ts';
+import { UpstreamHost } from './host.ts';
 import { buildHostLevels } from './load-balancer/host-set.ts';
 import { PriorityPicker } from './load-balancer/priority-picker.ts';
 import { ResponseStats } from './response-stats.ts';
@@ -41,7 +41,7 @@ export class UpstreamCluster implements Cluster {
   readonly #generationSlot: number;
   #hostSet: HostSetModel;
   #hosts: readonly UpstreamHost[] = [];
-  #byAddress = new Map<string, UpstreamHost>();
+  #byAddress: ReadonlyMap<string, UpstreamHost> = new Map();
   #generation = 0;
   #picker: PriorityPicker;
   #http1Stats: StatBlock | undefined = undefined;
@@ -79,29 +79,26 @@ export class UpstreamCluster implements Cluster {
     return (this.#http1Stats ??= this.#scope.block(UPSTREAM_HTTP1_STATS, 'http1.'));
   }
 
-  /** Replaces the host set. Hosts whose address (and cells) stay keep their object and connections; the others drain. */
+  /** Replaces the host set. Hosts that keep their cells keep their object and connections; the others drain. */
   setHosts(model: HostSetModel): void {
-    const former = this.#byAddress;
-    const next = new Map<string, UpstreamHost>();
+    const former = new Map(this.#hosts.map((host) => [host.sharedSlot, host]));
+    const byAddress = new Map<string, UpstreamHost>();
     const hosts: UpstreamHost[] = [];
     for (const hostModel of model.hosts) {
-      const address = formatAddress(hostModel.address);
-      if (next.has(address)) continue;
       const locality = model.localities[hostModel.locality];
-      let host = former.get(address);
-      if (host !== undefined && host.sharedSlot === hostModel.sharedSlot) {
-        former.delete(address);
-        host.update(hostModel, locality);
-      } else {
+      let host = former.get(hostModel.sharedSlot);
+      if (host === undefined) {
         host = new UpstreamHost(hostModel, locality, this.#environment.shared, this.#environment.lane);
+      } else {
+        former.delete(hostModel.sharedSlot);
+        host.update(hostModel, locality);
       }
-      host.index = hosts.length;
       hosts.push(host);
-      next.set(address, host);
+      byAddress.set(host.address, host);
     }
     this.#hostSet = model;
     this.#hosts = hosts;
-    this.#byAddress = next;
+    this.#byAddress = byAddress;
     this.#picker = this.#buildPicker();
     for (const host of former.values()) drainHost(host);
     if (this.model.closeConnectionsOnHostSetChange) for (const host of hosts) drainHost(host);

@@ -11,9 +11,9 @@ export function formatAddress(address: AddressModel): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** One upstream host on one worker. The object lives as long as its address stays in the cluster; its model may change. */
+/** One upstream host on one worker. The object lives as long as the host keeps its cells, over changes of its model. */
 export class UpstreamHost implements Host {
-  readonly address: string;
+  address = '';
   model: HostModel;
   hostname = '';
   metadata: Metadata | undefined = undefined;
@@ -25,8 +25,6 @@ export class UpstreamHost implements Host {
   /** The pool of each routing priority, made on first use; see UpstreamCluster.pool. */
   defaultPool: (Pool & { drain(): void }) | undefined = undefined;
   highPool: (Pool & { drain(): void }) | undefined = undefined;
-  /** Place in its cluster's list; for load balancers that keep arrays beside it. */
-  index = 0;
 
   readonly #shared: SharedCells;
   readonly #slot: number;
@@ -35,7 +33,6 @@ export class UpstreamHost implements Host {
   readonly #lanePending: number;
 
   constructor(model: HostModel, locality: LocalityModel | undefined, shared: SharedCells, lane: number) {
-    this.address = formatAddress(model.address);
     this.model = model;
     this.#shared = shared;
     this.#slot = model.sharedSlot;
@@ -48,6 +45,7 @@ export class UpstreamHost implements Host {
   /** The same host in a new host set. */
   update(model: HostModel, locality: LocalityModel | undefined): void {
     this.model = model;
+    this.address = formatAddress(model.address);
     this.hostname = model.hostname;
     this.metadata = model.metadata;
     this.canary = model.canary;

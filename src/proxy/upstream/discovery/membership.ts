@@ -1,0 +1,128 @@
+import type {
+  AssignmentModel,
+  EndpointModel,
+  HostHealthStatus,
+  HostModel,
+  HostSetModel,
+} from '../../../config/cluster-model.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { SharedCells } from '../../../lib/shared-cells.ts';
+import type { StatBlock } from '../../../telemetry/stats/stats.ts';
+import type { CellReclaimer } from '../cell-reclaimer.ts';
+import { CLUSTER_STATS } from '../cluster-stats.ts';
+import { DEGRADED_FLAGS, EXCLUDED_FLAGS, HOST_CELLS, HostHealthFlag, UNHEALTHY_FLAGS } from '../host-cells.ts';
+import { hostCellCount } from '../host-cells.ts';
+import { formatAddress } from '../host.ts';
+
+/**
+ * The hosts of one cluster on the control thread: gives each its cells in shared memory, which stay its own as long as
+ * it stays, and turns lists of endpoints into host sets.
+ */
+export class Membership {
+  readonly #cluster: string;
+  readonly #identity: 'address' | 'position';
+  readonly #cells: SharedCells;
+  readonly #reclaimer: CellReclaimer;
+  readonly #stats: StatBlock;
+  readonly #showMaxWeight: boolean;
+  #slots = new Map<string, number>();
+  #hostSet: HostSetModel;
+
+  constructor(
+    cluster: string,
+    identity: 'address' | 'position',
+    showMaxWeight: boolean,
+    cells: SharedCells,
+    reclaimer: CellReclaimer,
+    stats: StatBlock,
+  ) {
+    this.#cluster = cluster;
+    this.#identity = identity;
+    this.#showMaxWeight = showMaxWeight;
+    this.#cells = cells;
+    this.#reclaimer = reclaimer;
+    this.#stats = stats;
+    this.#hostSet = { cluster, hosts: [], localities: [], overprovisioningFactor: 1.4, weightedPriorityHealth: false };
+  }
+
+  /** The host set as it is now. */
+  get hostSet(): HostSetModel {
+    return this.#hostSet;
+  }
+
+  /** Takes over a new list. Undefined: nothing has changed. */
+  update(assignment: AssignmentModel): HostSetModel | undefined {
+    const { at } = CLUSTER_STATS;
+    const former = this.#slots;
+    const slots = new Map<string, number>();
+    const hosts: HostModel[] = [];
+    let added = 0;
+    for (const endpoint of assignment.endpoints) {
+      const key = this.#identity === 'position' ? String(hosts.length) : formatAddress(endpoint.address);
+      this.#stats.inc(at['default.total_match_count']);
+      if (slots.has(key)) continue;
+      let slot = former.get(key);
+      if (slot === undefined) {
+        slot = this.#cells.allocate(hostCellCount(this.#cells.lanes));
+        added++;
+      } else former.delete(key);
+      slots.set(key, slot);
+      this.#setHealth(slot, endpoint);
+      hosts.push({ ...endpoint, sharedSlot: slot });
+    }
+    this.#slots = slots;
+    const removed = former.size;
+    for (const slot of former.values()) this.#reclaimer.retireHost(slot);
+    const { localities, overprovisioningFactor, weightedPriorityHealth } = assignment;
+    const next = { cluster: this.#cluster, hosts, localities, overprovisioningFactor, weightedPriorityHealth };
+    if (added > 0 || removed > 0) this.#stats.inc(at.membership_change);
+    this.#setGauges(hosts);
+    if (isDeepStrictEqual(next, this.#hostSet)) return undefined;
+    return (this.#hostSet = next);
+  }
+
+  /** The cluster is gone. */
+  close(): void {
+    for (const slot of this.#slots.values()) this.#reclaimer.retireHost(slot);
+    this.#slots.clear();
+  }
+
+  #setHealth(slot: number, endpoint: EndpointModel): void {
+    const eds = HostHealthFlag.failedEdsHealth | HostHealthFlag.degradedEdsHealth | HostHealthFlag.edsStatusDraining;
+    const flags = this.#cells.load(slot + HOST_CELLS.health);
+    this.#cells.store(slot + HOST_CELLS.health, (flags & ~eds) | edsFlags(endpoint.healthStatus));
+  }
+
+  #setGauges(hosts: readonly HostModel[]): void {
+    const { at } = CLUSTER_STATS;
+    let healthy = 0;
+    let degraded = 0;
+    let excluded = 0;
+    for (const host of hosts) {
+      const flags = this.#cells.load(host.sharedSlot + HOST_CELLS.health);
+      if ((flags & EXCLUDED_FLAGS) !== 0) excluded++;
+      if ((flags & UNHEALTHY_FLAGS) !== 0) continue;
+      if ((flags & DEGRADED_FLAGS) !== 0) degraded++;
+      else healthy++;
+    }
+    this.#stats.set(at.membership_total, hosts.length);
+    this.#stats.set(at.membership_healthy, healthy);
+    this.#stats.set(at.membership_degraded, degraded);
+    this.#stats.set(at.membership_excluded, excluded);
+    if (this.#showMaxWeight) this.#stats.set(at.max_host_weight, Math.max(0, ...hosts.map((host) => host.weight)));
+  }
+}
+
+function edsFlags(status: HostHealthStatus): number {
+  switch (status) {
+    case 'unhealthy':
+    case 'timeout':
+      return HostHealthFlag.failedEdsHealth;
+    case 'draining':
+      return HostHealthFlag.failedEdsHealth | HostHealthFlag.edsStatusDraining;
+    case 'degraded':
+      return HostHealthFlag.degradedEdsHealth;
+    default:
+      return 0;
+  }
+}
