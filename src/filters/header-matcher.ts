@@ -22,19 +22,21 @@ export type HeaderTest = (headers: Headers | undefined) => boolean;
 
 const integer = /^\s*[+-]?\d+\s*$/;
 
-/** Several fields of one name are matched as one value, joined with ','. An absent header matches nothing, inverted or not. */
+/**
+ * Of several fields with one name any may match (Envoy 1.40); inverted, none may.
+ * An absent header matches nothing, inverted or not.
+ */
 export function compileHeaderMatch({ name, match, invert, treatMissingAsEmpty }: HeaderMatch): HeaderTest {
   const field = name === 'host' ? ':authority' : name;
   if (match.kind === 'present') {
     const wanted = match.present !== invert;
-    return (headers) => (headers !== undefined && headers.has(field)) === wanted;
+    return (headers) => (treatMissingAsEmpty || (headers !== undefined && headers.has(field))) === wanted;
   }
   const test = compileValue(match);
   return (headers) => {
     const first = headers?.get(field);
     if (first === undefined) return treatMissingAsEmpty ? test('') !== invert : false;
-    const values = headers!.getAll(field);
-    return test(values.length > 1 ? values.join(',') : first) !== invert;
+    return (test(first) || headers!.getAll(field).some(test)) !== invert;
   };
 }
 

@@ -128,6 +128,6 @@ function compileMetadata({
         return matchIfKeyNotFound;
       value = (value as Readonly<Record<string, unknown>>)[key];
     }
-    return value === undefined || value === null ? matchIfKeyNotFound : matches(value);
+    return value === undefined ? matchIfKeyNotFound : matches(value);
   };
 }

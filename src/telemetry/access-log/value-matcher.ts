@@ -17,7 +17,8 @@ export function compileValueMatch(match: ValueMatch): (value: unknown) => boolea
       return (value) => typeof value === 'string' && matcher.matches(wireText(value));
     }
     case 'present':
-      return (value) => value !== undefined && value !== null && match.value;
+      // A null is there, as in Envoy.
+      return (value) => value !== undefined && match.value;
     case 'list': {
       const inner = compileValueMatch(match.oneOf);
       return (value) => Array.isArray(value) && value.some(inner);

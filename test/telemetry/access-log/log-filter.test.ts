@@ -73,24 +73,29 @@ describe('log filters', () => {
     ]);
   });
 
-  test('header', () => {
-    const filter = (invert: boolean): LogFilterModel => ({
+  /** With what Envoy 1.40 did for these two fields. */
+  test.each([
+    ['1', false, true],
+    ['2', false, true],
+    ['1,2', false, false],
+    ['1', true, false],
+    ['3', true, true],
+  ])('header: any of several fields: %s, inverted: %s', (value, invert, expected) => {
+    const filter: LogFilterModel = {
       kind: 'header',
       header: {
         name: 'x-a',
-        match: { kind: 'string', matcher: { kind: 'exact', value: '1,2', ignoreCase: false } },
+        match: { kind: 'string', matcher: { kind: 'exact', value, ignoreCase: false } },
         invert,
         treatMissingAsEmpty: false,
       },
-    });
-    const with12 = contextOf(undefined, {
-      requestHeaders: new KitHeaders([
-        ['x-a', '1'],
-        ['x-a', '2'],
-      ]),
-    });
-    expect([logs(filter(false), with12), logs(filter(true), with12)]).toEqual([true, false]);
-    expect([logs(filter(false), contextOf()), logs(filter(true), contextOf())]).toEqual([false, false]);
+    };
+    const requestHeaders = new KitHeaders([
+      ['x-a', '1'],
+      ['x-a', '2'],
+    ]);
+    expect(logs(filter, contextOf(undefined, { requestHeaders }))).toBe(expected);
+    expect(logs(filter, contextOf())).toBe(false);
   });
 
   test('response flags: one of those named, or any', () => {
@@ -139,7 +144,9 @@ describe('log filters', () => {
       false,
       false,
     ]);
-    expect([logs(filter(true), contextOf()), logs(filter(false), withB(null))]).toEqual([true, false]);
+    expect([logs(filter(true), contextOf()), logs(filter(false), contextOf())]).toEqual([true, false]);
+    // A null is a value.
+    expect(logs(filter(true), withB(null))).toBe(false);
   });
 
   test('log type', () => {
