@@ -278,10 +278,7 @@ function enumChecks(rules: EnumRules, desc: DescEnum | undefined): Check[] {
   return checks;
 }
 
-function repeatedChecks(
-  rules: RepeatedRules,
-  field: DescField,
-): { whole: readonly Check[]; items: readonly Check[] } {
+function repeatedChecks(rules: RepeatedRules, field: DescField): { whole: readonly Check[]; items: readonly Check[] } {
   const whole: Check[] = [];
   const size = (value: unknown): number => (value as unknown[]).length;
   if (has('repeated', rules, 'minItems'))
