@@ -115,12 +115,6 @@ export const PROXY_ERRORS = {
   missingPath: { status: 404, flag: 0, details: 'missing_path_rejected', body: '' },
   pathNormalizationFailed: { status: 400, flag: 0, details: 'path_normalization_failed', body: '' },
   absolutePath: { status: 404, flag: 0, details: 'absolute_path_rejected', body: '' },
-  connectionHeaderRejected: {
-    status: 400,
-    flag: ResponseFlag.DPE,
-    details: 'http1.connection_header_rejected',
-    body: 'Bad Request',
-  },
   unexpectedUnderscore: {
     status: 400,
     flag: ResponseFlag.DPE,

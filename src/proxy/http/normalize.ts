@@ -5,7 +5,6 @@ import { PROXY_ERRORS, type ProxyErrorEntry } from '../proxy-error.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { HeaderMap } from './headers.ts';
 import { localHostAddress } from './local-address.ts';
-import { removeNominatedHeaders } from './normalize-connection-header.ts';
 import { normalizeHost } from './normalize-host.ts';
 import { normalizeRequestPath } from './normalize-path.ts';
 import { RequestHeaders } from './request-headers.ts';
@@ -62,10 +61,8 @@ export class HeaderNormalizer {
     return { ...PROXY_ERRORS.originalIpDetectionFailed, status };
   }
 
-  /** What Envoy's codec looks at: nominated headers, and names with underscores. */
+  /** Names with underscores, which Envoy's codec looks at before anything else does. */
   checkFields(headers: HeaderMap): RouterLocalReply | undefined {
-    if (headers.protocol === '' && headers.has('connection') && !removeNominatedHeaders(headers))
-      return PROXY_ERRORS.connectionHeaderRejected;
     if (this.#model.headersWithUnderscores === 'allow') return undefined;
     for (let i = headers.names.length - 1; i >= 0; i--) {
       if (!headers.names[i]!.includes('_')) continue;
