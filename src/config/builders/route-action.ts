@@ -41,6 +41,7 @@ const FIELDS = [
   'max_internal_redirects',
   'hedge_policy',
   'max_stream_duration',
+  'hash_policy',
 ];
 
 const DEFAULT_TIMEOUT_MS = 15_000;
