@@ -60,12 +60,18 @@ describe('a header matcher', () => {
     expect(matches({ present_match: true, invert_match: true, ...asEmpty }, [])).toBe(false);
   });
 
-  test('sees several fields as one value, and the pseudo-headers', () => {
+  test('tests each of several fields by itself', () => {
     const both: HeaderList = [
       ['x', 'a'],
       ['x', 'b'],
     ];
-    expect(matches({ string_match: { exact: 'a,b' } }, both)).toBe(true);
+    expect(matches({ string_match: { exact: 'b' } }, both)).toBe(true);
+    expect(matches({ string_match: { exact: 'b' }, invert_match: true }, both)).toBe(false);
+    expect(matches({ string_match: { exact: 'c' }, invert_match: true }, both)).toBe(true);
+    expect(matches({ string_match: { contains: ',' } }, both)).toBe(false);
+  });
+
+  test('sees the pseudo-headers', () => {
     expect(matches({ name: ':method', string_match: { exact: 'GET' } }, [])).toBe(true);
     expect(matches({ name: ':authority', string_match: { exact: 'example.com' } }, [])).toBe(true);
     expect(matches({ name: 'Host', string_match: { exact: 'example.com' } }, [])).toBe(true);

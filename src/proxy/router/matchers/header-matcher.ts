@@ -21,15 +21,30 @@ export class HeaderMatcher {
     else this.#test = match.kind === 'range' ? new RangeTest(match.start, match.end) : undefined;
   }
 
-  /** Several fields of one name are matched as one value, joined with ','. */
+  /** Of several fields with one name each is tested by itself; one that passes is enough. */
   matches(headers: HeaderMap): boolean {
-    const value = joinedValue(headers, this.#name);
     const test = this.#test;
-    if (test === undefined)
-      return (value !== undefined || this.#treatMissingAsEmpty) === (this.#present !== this.#invert);
-    // An absent header matches nothing, inverted or not.
-    if (value === undefined && !this.#treatMissingAsEmpty) return false;
-    return test.matches(value ?? '') !== this.#invert;
+    const name = this.#name;
+    if (name.charCodeAt(0) === 58) {
+      const value = headers.get(name);
+      if (value === undefined) return this.#matchesAbsent();
+      return (test === undefined ? this.#present : test.matches(value)) !== this.#invert;
+    }
+    const { names, values } = headers;
+    let at = names.indexOf(name);
+    if (at === -1) return this.#matchesAbsent();
+    if (test === undefined) return this.#present !== this.#invert;
+    do {
+      if (test.matches(values[at]!)) return !this.#invert;
+      at = names.indexOf(name, at + 1);
+    } while (at !== -1);
+    return this.#invert;
+  }
+
+  /** An absent header matches nothing, inverted or not, unless it stands for an empty one. */
+  #matchesAbsent(): boolean {
+    if (this.#test === undefined) return this.#treatMissingAsEmpty === (this.#present !== this.#invert);
+    return this.#treatMissingAsEmpty && this.#test.matches('') !== this.#invert;
   }
 }
 
@@ -54,17 +69,7 @@ class RangeTest implements ValueTest {
   }
 }
 
-/** The value of `name`, all fields of it joined with ','; undefined if there is none. */
-export function joinedValue(headers: HeaderMap, name: string): string | undefined {
-  if (name.charCodeAt(0) === 58) return headers.get(name);
-  const { names, values } = headers;
-  let at = names.indexOf(name);
-  if (at === -1) return undefined;
-  let value = values[at]!;
-  while ((at = names.indexOf(name, at + 1)) !== -1) value += `,${values[at]!}`;
-  return value;
-}
-
+/** All of the matchers have to hold. */
 export function matchesAll(matchers: readonly HeaderMatcher[], headers: HeaderMap): boolean {
   for (let i = 0; i < matchers.length; i++) if (!matchers[i]!.matches(headers)) return false;
   return true;
