@@ -1,0 +1,23 @@
+import type { FactoryContext } from './http/filter.ts';
+import { systemClock } from '../lib/clock.ts';
+import { SystemRandom } from '../lib/random.ts';
+import { KitStats } from './test-kit/kit-stats.ts';
+
+/** For creating filters only to see whether their config is good: counts nowhere, logs nothing. */
+export function inertContext(): FactoryContext {
+  const stats = new KitStats();
+  return {
+    clock: systemClock,
+    random: new SystemRandom(),
+    stats,
+    rootStats: stats,
+    runtime: {
+      getNumber: (_key, defaultValue) => defaultValue,
+      getBoolean: (_key, defaultValue) => defaultValue,
+      getString: () => undefined,
+      featureEnabled: () => false,
+    },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    sleep: () => new Promise(() => {}),
+  };
+}
