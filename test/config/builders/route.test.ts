@@ -319,7 +319,7 @@ describe('what is set and not implemented', () => {
       ],
     });
     expect(errors).toEqual([]);
-    expect(unsupported.sort()).toEqual([
+    expect(unsupported.toSorted()).toEqual([
       'virtual_hosts[0].rate_limits',
       `${AT}.route.cors`,
       `${AT}.route.hash_policy`,
@@ -366,7 +366,7 @@ describe('policies', () => {
   });
 
   test('a retry policy carries what is set', () => {
-    const retry_policy = {
+    const retry_policy: JsonObject = {
       num_retries: 3,
       per_try_timeout: '0.25s',
       retriable_status_codes: [409],

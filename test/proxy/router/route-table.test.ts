@@ -1,5 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { HeaderMap } from '../../../src/proxy/http/headers.ts';
 import type { RouteTable } from '../../../src/proxy/router/route.ts';
