@@ -16,9 +16,14 @@ export class SharedCells {
   #next = 0;
   readonly #free = new Map<number, number[]>();
 
+  /** The allocating thread names the number of workers; the others give the memory that they were handed. */
   constructor(chunks: readonly SharedArrayBuffer[] = [], lanes = 1) {
-    this.lanes = Math.max(1, lanes);
     for (const chunk of chunks) this.addChunk(chunk);
+    if (chunks.length === 0) {
+      // The first cell tells the other threads how many lanes there are.
+      this.store(this.allocate(1), Math.max(1, lanes));
+    }
+    this.lanes = this.load(0);
   }
 
   /** The memory, to be handed to another thread's SharedCells. */

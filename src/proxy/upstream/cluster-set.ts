@@ -8,6 +8,8 @@ export class ClusterSet implements Clusters {
   readonly #clusters = new Map<string, UpstreamCluster>();
 
   constructor(environment: ClusterEnvironment) {
+    if (environment.lane >= environment.shared.lanes)
+      throw new Error(`lane ${environment.lane} of ${environment.shared.lanes}`);
     this.#environment = environment;
   }
 

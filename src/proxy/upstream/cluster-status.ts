@@ -1,0 +1,94 @@
+import type { HostModel, HostSetModel, ThresholdsModel } from '../../config/cluster-model.ts';
+import type { AddressModel } from '../../config/common-model.ts';
+import type { SharedCells } from '../../lib/shared-cells.ts';
+import { HOST_CELLS, HostHealthFlag, readHostStats, type HostStats } from './host-cells.ts';
+import type { ClusterControl } from './cluster-control.ts';
+
+/** One cluster, as `/clusters` shows it. */
+export interface ClusterStatus {
+  readonly name: string;
+  readonly observabilityName: string;
+  readonly addedViaApi: boolean;
+  readonly edsServiceName: string;
+  readonly breakers: { readonly default: ThresholdsModel; readonly high: ThresholdsModel };
+  readonly outlier: undefined;
+  readonly hosts: readonly HostStatus[];
+}
+
+export interface HostStatus {
+  readonly address: AddressModel;
+  readonly hostname: string;
+  readonly weight: number;
+  readonly priority: number;
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  readonly canary: boolean;
+  readonly health: HostHealth;
+  readonly stats: HostStats;
+  readonly successRate: number;
+  readonly localOriginSuccessRate: number;
+}
+
+export interface HostHealth {
+  readonly failedActiveHealthCheck: boolean;
+  readonly failedOutlierCheck: boolean;
+  readonly failedActiveDegradedCheck: boolean;
+  readonly pendingDynamicRemoval: boolean;
+  readonly pendingActiveHc: boolean;
+  readonly excludedViaImmediateHcFail: boolean;
+  readonly activeHcTimeout: boolean;
+  readonly eds: 'HEALTHY' | 'UNHEALTHY' | 'DEGRADED' | 'DRAINING';
+}
+
+export function describeCluster(cluster: ClusterControl, cells: SharedCells): ClusterStatus {
+  const { model, addedViaApi, hostSet } = cluster;
+  return {
+    name: model.name,
+    observabilityName: model.altStatName,
+    addedViaApi,
+    edsServiceName: '',
+    breakers: model.thresholds,
+    outlier: undefined,
+    hosts: hostSet.hosts.map((host) => describeHost(host, hostSet, cells)),
+  };
+}
+
+function describeHost(host: HostModel, hostSet: HostSetModel, cells: SharedCells): HostStatus {
+  const locality = hostSet.localities[host.locality];
+  return {
+    address: host.address,
+    hostname: host.hostname,
+    weight: host.weight,
+    priority: host.priority,
+    region: locality?.region ?? '',
+    zone: locality?.zone ?? '',
+    subZone: locality?.subZone ?? '',
+    canary: host.canary,
+    health: describeHealth(cells.load(host.sharedSlot + HOST_CELLS.health)),
+    stats: readHostStats(cells, host.sharedSlot),
+    // There is no outlier detection to compute them.
+    successRate: -1,
+    localOriginSuccessRate: -1,
+  };
+}
+
+function describeHealth(flags: number): HostHealth {
+  const has = (flag: number): boolean => (flags & flag) !== 0;
+  return {
+    failedActiveHealthCheck: has(HostHealthFlag.failedActiveHc),
+    failedOutlierCheck: has(HostHealthFlag.failedOutlierCheck),
+    failedActiveDegradedCheck: has(HostHealthFlag.degradedActiveHc),
+    pendingDynamicRemoval: has(HostHealthFlag.pendingDynamicRemoval),
+    pendingActiveHc: has(HostHealthFlag.pendingActiveHc),
+    excludedViaImmediateHcFail: has(HostHealthFlag.excludedViaImmediateHcFail),
+    activeHcTimeout: false,
+    eds: has(HostHealthFlag.edsStatusDraining)
+      ? 'DRAINING'
+      : has(HostHealthFlag.failedEdsHealth)
+        ? 'UNHEALTHY'
+        : has(HostHealthFlag.degradedEdsHealth)
+          ? 'DEGRADED'
+          : 'HEALTHY',
+  };
+}
