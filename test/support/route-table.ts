@@ -7,6 +7,7 @@ import { UriTemplateMatchConfigSchema } from '../../src/api/generated/envoy/exte
 import { UriTemplateRewriteConfigSchema } from '../../src/api/generated/envoy/extensions/path/rewrite/uri_template/v3/uri_template_rewrite_pb.js';
 import { OmitHostMetadataConfigSchema } from '../../src/api/generated/envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config_pb.js';
 import { PreviousHostsPredicateSchema } from '../../src/api/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
+import { TypedStructSchema } from '../../src/api/generated/xds/type/v3/typed_struct_pb.js';
 import type { RouteBuildContext } from '../../src/config/builders/route-context.ts';
 import { buildRouteConfig } from '../../src/config/builders/route.ts';
 import { Problems, type Problem } from '../../src/config/problem.ts';
@@ -22,6 +23,7 @@ import { ThreadStats } from '../../src/telemetry/stats/arena.ts';
 
 const registry = createRegistry(
   RouteSchema,
+  TypedStructSchema,
   FilterConfigSchema,
   HTTPFaultSchema,
   AllowListedRoutesConfigSchema,

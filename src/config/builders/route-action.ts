@@ -7,7 +7,7 @@ import type { Problems } from '../problem.ts';
 import type { ClusterSpecifierModel, RouteActionModel, RouteMatchModel, UpgradeModel } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
 import { buildMetadata } from './common.ts';
-import type { RouteClusters } from './route-context.ts';
+import type { RouteBuild } from './route-context.ts';
 import { buildHashPolicies } from './route-hash-policy.ts';
 import { buildHedge, buildInternalRedirect, buildMirrors, type InheritedPolicies } from './route-policies.ts';
 import { buildRetryPolicy, wholeMs } from './route-retry-policy.ts';
@@ -52,7 +52,7 @@ const NOT_FOUND_STATUSES = [503, 404, 500] as const;
 export interface RouteActionContext {
   readonly routeName: string;
   readonly match: RouteMatchModel;
-  readonly clusters: RouteClusters;
+  readonly build: RouteBuild;
   readonly inherited: InheritedPolicies;
   /** The route's per_request_buffer_limit_bytes. */
   readonly bufferLimitBytes: number | undefined;
@@ -90,7 +90,7 @@ export function buildRouteAction(
     requestBufferLimitBytes: context.bufferLimitBytes ?? inherited.bufferLimitBytes,
     mirrors:
       message.requestMirrorPolicies.length > 0
-        ? buildMirrors(message.requestMirrorPolicies, context.clusters, problems.at('request_mirror_policies'))
+        ? buildMirrors(message.requestMirrorPolicies, context.build, problems.at('request_mirror_policies'))
         : inherited.mirrors,
     internalRedirect: buildInternalRedirect(message, problems),
     upgrades: buildUpgrades(message.upgradeConfigs, problems.at('upgrade_configs')),
@@ -101,18 +101,18 @@ export function buildRouteAction(
 
 function buildClusterSpecifier(
   { clusterSpecifier: specifier }: RouteAction,
-  { routeName, clusters }: RouteActionContext,
+  { routeName, build }: RouteActionContext,
   problems: Problems,
 ): ClusterSpecifierModel {
   switch (specifier.case) {
     case 'cluster':
-      clusters.add(specifier.value, '', problems.at('cluster'));
+      build.addCluster(specifier.value, '', problems.at('cluster'));
       return { kind: 'cluster', name: specifier.value };
     case 'clusterHeader':
       return { kind: 'header', name: specifier.value.toLowerCase() };
     case 'weightedClusters': {
       const below = problems.at('weighted_clusters');
-      return { kind: 'weighted', weighted: buildWeightedClusters(specifier.value, routeName, clusters, below) };
+      return { kind: 'weighted', weighted: buildWeightedClusters(specifier.value, routeName, build, below) };
     }
     case 'clusterSpecifierPlugin':
       problems.at('cluster_specifier_plugin').error('unsupported: cluster specifier plugins are not implemented');

@@ -1,3 +1,4 @@
+import type { TypeRegistry } from '../../api/type-registry.ts';
 import type { Problems } from '../problem.ts';
 
 /** What the build of a route configuration depends on. */
@@ -9,28 +10,32 @@ export interface RouteBuildContext {
    * the route_config of a listener, false for RDS.
    */
   readonly validateClusters: boolean;
+  /** Has loaded what the Anys hold, so that a TypedStruct in typed_per_filter_config can be read as what it stands for. */
+  readonly types?: TypeRegistry;
+  /** Whether some HTTP filter has per-route config of this type. Absent: unknown, so nothing is named. */
+  isKnownRouteConfig?(typeName: string): boolean;
 }
 
-/** What the builders of one route configuration share. */
-export class RouteClusters {
-  readonly #names = new Set<string>();
-  readonly #context: RouteBuildContext;
+/** What the builders of one route configuration share: what they depend on, and the clusters that they came across. */
+export class RouteBuild {
+  readonly context: RouteBuildContext;
+  readonly #clusters = new Set<string>();
   readonly #validate: boolean;
 
   constructor(context: RouteBuildContext, validate: boolean) {
-    this.#context = context;
+    this.context = context;
     this.#validate = validate;
   }
 
   /** Notes that a route names `cluster`. `kind` is '' or 'shadow '. */
-  add(cluster: string, kind: '' | 'shadow ', problems: Problems): void {
-    this.#names.add(cluster);
-    if (this.#validate && this.#context.clusterExists?.(cluster) === false)
+  addCluster(cluster: string, kind: '' | 'shadow ', problems: Problems): void {
+    this.#clusters.add(cluster);
+    if (this.#validate && this.context.clusterExists?.(cluster) === false)
       problems.error(`route: unknown ${kind}cluster '${cluster}'`);
   }
 
   /** Sorted. */
-  get names(): string[] {
-    return [...this.#names].sort();
+  get clusters(): string[] {
+    return [...this.#clusters].sort();
   }
 }

@@ -17,7 +17,7 @@ import type {
 import { reportUnsupported } from '../unsupported.ts';
 import { buildMetadata, readDataSource } from './common.ts';
 import { buildRouteAction } from './route-action.ts';
-import type { RouteClusters } from './route-context.ts';
+import type { RouteBuild } from './route-context.ts';
 import { buildRouteMatch } from './route-match.ts';
 import type { InheritedPolicies } from './route-policies.ts';
 import { buildRegexRewrite } from './route-rewrite.ts';
@@ -40,7 +40,7 @@ const FIELDS = [
 
 /** What a route is built with besides its message. */
 export interface RouteEntryContext {
-  readonly clusters: RouteClusters;
+  readonly build: RouteBuild;
   readonly inherited: InheritedPolicies;
   readonly maxDirectResponseBodyBytes: number;
 }
@@ -50,7 +50,7 @@ export function buildRoute(message: Route, context: RouteEntryContext, problems:
   reportUnsupported(RouteSchema, message, FIELDS, problems);
   const match = buildRouteMatch(message.match, problems.at('match'));
   return {
-    ...buildRouteScope(message, problems),
+    ...buildRouteScope(message, context.build.context, problems),
     name: message.name,
     match,
     action: buildAction(message, match, context, problems),
@@ -66,7 +66,7 @@ export function buildRoute(message: Route, context: RouteEntryContext, problems:
 function buildAction(
   message: Route,
   match: RouteMatchModel,
-  { clusters, inherited, maxDirectResponseBodyBytes }: RouteEntryContext,
+  { build, inherited, maxDirectResponseBodyBytes }: RouteEntryContext,
   problems: Problems,
 ): RouteModel['action'] {
   const { action, name: routeName, perRequestBufferLimitBytes: bufferLimitBytes } = message;
@@ -74,7 +74,7 @@ function buildAction(
     case 'route':
       return buildRouteAction(
         action.value,
-        { routeName, match, clusters, inherited, bufferLimitBytes },
+        { routeName, match, build, inherited, bufferLimitBytes },
         problems.at('route'),
       );
     case 'redirect':

@@ -12,7 +12,7 @@ import type { Problems } from '../problem.ts';
 import type { InternalRedirectModel, MirrorPolicyModel, RetryPolicyModel } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
 import { buildFraction, isModifiableHeader, typeNameOf } from './common.ts';
-import type { RouteClusters } from './route-context.ts';
+import type { RouteBuild } from './route-context.ts';
 
 /** What a route takes from its virtual host, and that from the configuration, where it says nothing itself. */
 export interface InheritedPolicies {
@@ -25,7 +25,7 @@ export interface InheritedPolicies {
 /** A list of RequestMirrorPolicy; `problems` stands at the list. Without a runtime fraction every request is mirrored. */
 export function buildMirrors(
   messages: readonly RouteAction_RequestMirrorPolicy[],
-  clusters: RouteClusters,
+  build: RouteBuild,
   problems: Problems,
 ): MirrorPolicyModel[] {
   return messages.map((message, index) => {
@@ -43,7 +43,7 @@ export function buildMirrors(
       );
     if (cluster === '' && clusterHeader === '')
       below.error('Exactly one of cluster or cluster_header in request mirror policy need to be specified');
-    if (cluster !== '') clusters.add(cluster, 'shadow ', below.at('cluster'));
+    if (cluster !== '') build.addCluster(cluster, 'shadow ', below.at('cluster'));
     const fraction =
       runtimeFraction === undefined
         ? { numerator: 100, denominator: 100 }

@@ -1,12 +1,17 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import type { HeaderValueOption } from '../../api/generated/envoy/config/core/v3/base_pb.js';
-import { FilterConfigSchema } from '../../api/generated/envoy/config/route/v3/route_components_pb.js';
+import {
+  FilterConfigSchema,
+  type FilterConfig,
+} from '../../api/generated/envoy/config/route/v3/route_components_pb.js';
 import { compileHeaderValue } from '../../telemetry/access-log/format.ts';
-import type { HeaderMutationModel } from '../common-model.ts';
+import type { HeaderMutationModel, TypedConfigModel } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
 import type { PerFilterConfigModel } from '../route-model.ts';
 import { buildHeaderMutation, buildTypedConfig, typeNameOf } from './common.ts';
+import { typedConfig } from './listener-context.ts';
+import type { RouteBuildContext } from './route-context.ts';
 
 /** What route configurations, virtual hosts, routes and weighted clusters have in common. */
 export interface RouteScopeMessage {
@@ -33,7 +38,11 @@ export const ROUTE_SCOPE_FIELDS: readonly string[] = [
 ];
 
 /** Builds the header mutations and per-filter configs of one level; `problems` stands at its message. */
-export function buildRouteScope(message: RouteScopeMessage, problems: Problems): RouteScopeModel {
+export function buildRouteScope(
+  message: RouteScopeMessage,
+  context: RouteBuildContext,
+  problems: Problems,
+): RouteScopeModel {
   return {
     requestHeaders: buildMutation(
       message.requestHeadersToAdd,
@@ -48,7 +57,7 @@ export function buildRouteScope(message: RouteScopeMessage, problems: Problems):
       problems.at('response_headers_to_remove'),
     ),
     perFilterConfigs: Object.entries(message.typedPerFilterConfig).map(([name, config]) =>
-      buildPerFilterConfig(name, config, problems.at('typed_per_filter_config').at(name)),
+      buildPerFilterConfig(name, config, context, problems.at('typed_per_filter_config')),
     ),
   };
 }
@@ -70,25 +79,56 @@ function buildMutation(
   return mutation;
 }
 
-/** A FilterConfig wrapper is taken apart; anything else is the filter's own config. */
-function buildPerFilterConfig(filterName: string, any: Any, problems: Problems): PerFilterConfigModel {
-  if (typeNameOf(any.typeUrl) !== FilterConfigSchema.typeName)
-    return { filterName, disabled: undefined, isOptional: false, config: buildTypedConfig(filterName, any) };
-  try {
-    const { config, disabled, isOptional } = fromBinary(FilterConfigSchema, any.value);
-    if (!disabled && config === undefined)
-      problems.error(`Empty route/virtual host per filter configuration for ${filterName} filter`);
+/** A FilterConfig wrapper is taken apart; anything else is the filter's own config. `problems` stands at the map. */
+function buildPerFilterConfig(
+  filterName: string,
+  any: Any,
+  context: RouteBuildContext,
+  problems: Problems,
+): PerFilterConfigModel {
+  const wrapper = readFilterConfig(any, problems.at(filterName));
+  if (wrapper === undefined)
     return {
       filterName,
-      disabled,
-      isOptional,
-      // An empty Any turns the filter on without a config of its own.
-      config: disabled || config?.typeUrl === '' ? undefined : config && buildTypedConfig(filterName, config),
+      disabled: undefined,
+      isOptional: false,
+      config: buildConfig(filterName, any, context, problems),
     };
+  const { config, disabled, isOptional } = wrapper;
+  if (!disabled && config === undefined)
+    problems.at(filterName).error(`Empty route/virtual host per filter configuration for ${filterName} filter`);
+  // An empty Any turns the filter on without a config of its own.
+  const isEmpty = disabled || config === undefined || config.typeUrl === '';
+  return {
+    filterName,
+    disabled,
+    isOptional,
+    config: isEmpty ? undefined : buildConfig(filterName, config, context, isOptional ? undefined : problems),
+  };
+}
+
+function readFilterConfig(any: Any, problems: Problems): FilterConfig | undefined {
+  if (typeNameOf(any.typeUrl) !== FilterConfigSchema.typeName) return undefined;
+  try {
+    return fromBinary(FilterConfigSchema, any.value);
   } catch (error) {
     problems.error(`cannot read the FilterConfig: ${errorText(error)}`);
-    return { filterName, disabled: undefined, isOptional: false, config: undefined };
+    return undefined;
   }
+}
+
+/** Names a type that no filter knows in `problems`, if given, which stand at the map. */
+function buildConfig(
+  filterName: string,
+  any: Any,
+  context: RouteBuildContext,
+  problems: Problems | undefined,
+): TypedConfigModel {
+  const { types } = context;
+  const config = types === undefined ? buildTypedConfig(filterName, any) : typedConfig(types, filterName, any);
+  if (context.isKnownRouteConfig?.(config.typeName) === false)
+    problems?.unsupported(filterName, `no filter that is implemented has per-route config of type ${config.typeName}`);
+  return config;
 }
 
 export function errorText(error: unknown): string {

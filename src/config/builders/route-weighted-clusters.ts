@@ -8,7 +8,7 @@ import type { Problems } from '../problem.ts';
 import type { ClusterWeightModel, WeightedClustersModel } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
 import { buildMetadata } from './common.ts';
-import type { RouteClusters } from './route-context.ts';
+import type { RouteBuild } from './route-context.ts';
 import { buildRouteScope, ROUTE_SCOPE_FIELDS } from './route-scope.ts';
 
 const MAX_TOTAL = 0xffff_ffff;
@@ -17,7 +17,7 @@ const MAX_TOTAL = 0xffff_ffff;
 export function buildWeightedClusters(
   message: WeightedCluster,
   routeName: string,
-  clusters: RouteClusters,
+  build: RouteBuild,
   problems: Problems,
 ): WeightedClustersModel {
   // Envoy has stopped reading total_weight: the sum of the weights is the total.
@@ -28,7 +28,7 @@ export function buildWeightedClusters(
     problems,
   );
   const models = message.clusters.map((weight, index) =>
-    buildClusterWeight(weight, clusters, problems.at('clusters').at(index)),
+    buildClusterWeight(weight, build, problems.at('clusters').at(index)),
   );
   const totalWeight = models.reduce((sum, { weight }) => sum + weight, 0);
   if (totalWeight > MAX_TOTAL)
@@ -44,7 +44,7 @@ export function buildWeightedClusters(
 
 function buildClusterWeight(
   message: WeightedCluster_ClusterWeight,
-  clusters: RouteClusters,
+  build: RouteBuild,
   problems: Problems,
 ): ClusterWeightModel {
   reportUnsupported(
@@ -58,9 +58,9 @@ function buildClusterWeight(
     problems.error('At least one of name or cluster_header need to be specified');
   if (name !== '' && clusterHeader !== '') problems.error('Only one of name or cluster_header can be specified');
   if (weight === undefined) problems.at('weight').error('value is required');
-  if (name !== '') clusters.add(name, '', problems.at('name'));
+  if (name !== '') build.addCluster(name, '', problems.at('name'));
   return {
-    ...buildRouteScope(message, problems),
+    ...buildRouteScope(message, build.context, problems),
     name,
     clusterHeader: clusterHeader.toLowerCase(),
     weight: weight ?? 0,

@@ -6,7 +6,7 @@ import type { Problems } from '../problem.ts';
 import type { RouteConfigModel } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
 import { buildMetadata } from './common.ts';
-import { RouteClusters, type RouteBuildContext } from './route-context.ts';
+import { RouteBuild, type RouteBuildContext } from './route-context.ts';
 import { buildMirrors } from './route-policies.ts';
 import { buildRouteScope, ROUTE_SCOPE_FIELDS } from './route-scope.ts';
 import { buildVirtualHost } from './virtual-host.ts';
@@ -40,19 +40,19 @@ export function buildRouteConfig(
   reportUnsupported(RouteConfigurationSchema, message, FIELDS, problems);
   if (message.vhds !== undefined)
     problems.at('vhds').error('unsupported: virtual hosts on demand (VHDS) are not implemented');
-  const clusters = new RouteClusters(context, message.validateClusters ?? context.validateClusters);
-  const mirrors = buildMirrors(message.requestMirrorPolicies, clusters, problems.at('request_mirror_policies'));
+  const build = new RouteBuild(context, message.validateClusters ?? context.validateClusters);
+  const mirrors = buildMirrors(message.requestMirrorPolicies, build, problems.at('request_mirror_policies'));
   const maxDirectResponseBodyBytes = message.maxDirectResponseBodySizeBytes ?? DEFAULT_MAX_DIRECT_RESPONSE_BODY_BYTES;
   const virtualHosts = message.virtualHosts.map((virtualHost, index) =>
     buildVirtualHost(
       virtualHost,
-      { clusters, mirrors, maxDirectResponseBodyBytes },
+      { build, mirrors, maxDirectResponseBodyBytes },
       problems.at('virtual_hosts').at(index),
     ),
   );
   checkDomains(message, problems);
   return {
-    ...buildRouteScope(message, problems),
+    ...buildRouteScope(message, build.context, problems),
     name: message.name,
     virtualHosts,
     internalOnlyHeaders: message.internalOnlyHeaders.map((name) => name.toLowerCase()),
@@ -60,7 +60,7 @@ export function buildRouteConfig(
     ignorePortInHostMatching: message.ignorePortInHostMatching,
     ignorePathParametersInPathMatching: message.ignorePathParametersInPathMatching,
     metadata: buildMetadata(message.metadata, problems.at('metadata')),
-    clusters: clusters.names,
+    clusters: build.clusters,
   };
 }
 

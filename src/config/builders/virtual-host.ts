@@ -9,7 +9,7 @@ import type { MirrorPolicyModel, VirtualClusterModel, VirtualHostModel } from '.
 import { reportUnsupported } from '../unsupported.ts';
 import { buildMetadata } from './common.ts';
 import { buildHeaderMatchers } from './header-matcher.ts';
-import type { RouteClusters } from './route-context.ts';
+import type { RouteBuild } from './route-context.ts';
 import { buildRoute, type RouteEntryContext } from './route-entry.ts';
 import { buildHedge, buildMirrors } from './route-policies.ts';
 import { buildRetryPolicy } from './route-retry-policy.ts';
@@ -38,7 +38,7 @@ const TLS_REQUIREMENTS = ['none', 'external-only', 'all'] as const;
 
 /** What a virtual host is built with besides its message. */
 export interface VirtualHostContext {
-  readonly clusters: RouteClusters;
+  readonly build: RouteBuild;
   /** Those of the route configuration. */
   readonly mirrors: readonly MirrorPolicyModel[];
   readonly maxDirectResponseBodyBytes: number;
@@ -47,7 +47,7 @@ export interface VirtualHostContext {
 /** route.v3.VirtualHost. */
 export function buildVirtualHost(
   message: VirtualHost,
-  { clusters, mirrors, maxDirectResponseBodyBytes }: VirtualHostContext,
+  { build, mirrors, maxDirectResponseBodyBytes }: VirtualHostContext,
   problems: Problems,
 ): VirtualHostModel {
   reportUnsupported(VirtualHostSchema, message, FIELDS, problems);
@@ -55,9 +55,9 @@ export function buildVirtualHost(
     problems.at('matcher').error('unsupported: matcher trees are not implemented; use routes');
   const retry = message.retryPolicy && buildRetryPolicy(message.retryPolicy, problems.at('retry_policy'));
   const hedge = message.hedgePolicy && buildHedge(message.hedgePolicy, problems.at('hedge_policy'));
-  const ownMirrors = buildMirrors(message.requestMirrorPolicies, clusters, problems.at('request_mirror_policies'));
+  const ownMirrors = buildMirrors(message.requestMirrorPolicies, build, problems.at('request_mirror_policies'));
   const context: RouteEntryContext = {
-    clusters,
+    build,
     maxDirectResponseBodyBytes,
     inherited: {
       retry,
@@ -68,7 +68,7 @@ export function buildVirtualHost(
   };
   const routeProblems = problems.at('routes');
   return {
-    ...buildRouteScope(message, problems),
+    ...buildRouteScope(message, build.context, problems),
     name: message.name,
     domains: message.domains,
     routes: message.routes.map((route, index) => buildRoute(route, context, routeProblems.at(index))),

@@ -1,10 +1,12 @@
-import type { JsonObject } from '@bufbuild/protobuf';
+import { fromBinary, type JsonObject } from '@bufbuild/protobuf';
 import { writeFileSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { HTTPFaultSchema } from '../../../src/api/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
+import { TypeRegistry } from '../../../src/api/type-registry.ts';
 import type { RouteActionModel } from '../../../src/config/route-model.ts';
-import { buildRoutes } from '../../support/route-table.ts';
+import { buildRoutes, type BuiltRoutes } from '../../support/route-table.ts';
 
 const respond: JsonObject = { direct_response: { status: 200 } };
 const withRoute = (route: JsonObject): JsonObject => ({
@@ -331,6 +333,37 @@ describe('what is set and not implemented', () => {
       `${AT}.route.upgrade_configs[0].connect_config`,
       `${AT}.tracing`,
     ]);
+  });
+});
+
+describe('typed_per_filter_config', () => {
+  test('of a type that no filter knows is named unless it is optional', () => {
+    const wrapped = { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', config: fault };
+    const json = withRoute({
+      typed_per_filter_config: { a: fault, b: wrapped, c: { ...wrapped, is_optional: true } },
+    });
+    const known = (yes: boolean): BuiltRoutes =>
+      buildRoutes(json, { validateClusters: false, isKnownRouteConfig: () => yes });
+    expect(known(true).problems).toEqual([]);
+    expect(known(false).unsupported).toEqual([`${AT}.typed_per_filter_config.a`, `${AT}.typed_per_filter_config.b`]);
+  });
+
+  test('given as a TypedStruct is handed on as what it stands for', async () => {
+    const types = new TypeRegistry();
+    await types.load(['xds.type.v3.TypedStruct', HTTPFaultSchema.typeName]);
+    const json = withRoute({
+      typed_per_filter_config: {
+        f: {
+          '@type': 'type.googleapis.com/xds.type.v3.TypedStruct',
+          type_url: `type.googleapis.com/${HTTPFaultSchema.typeName}`,
+          value: { upstream_cluster: 'x' },
+        },
+      },
+    });
+    const { model } = buildRoutes(json, { validateClusters: false, types });
+    const { config } = model.virtualHosts[0]!.routes[0]!.perFilterConfigs[0]!;
+    expect(config!.typeName).toBe(HTTPFaultSchema.typeName);
+    expect(fromBinary(HTTPFaultSchema, config!.value).upstreamCluster).toBe('x');
   });
 });
 
