@@ -180,7 +180,7 @@ function buildRoutes(
   const source = message.routeSpecifier;
   switch (source.case) {
     case 'routeConfig': {
-      const routes = { clusterExists: context.clusterExists, validateClusters: true };
+      const routes = { clusterExists: context.clusterExists, validateClusters: true, types: context.types };
       return { kind: 'inline', routeConfig: buildRouteConfig(source.value, problems.at('route_config'), routes) };
     }
     case 'rds':
