@@ -29,3 +29,24 @@ export {
   type FilterTestOptions,
   type FilterTestResult,
 } from './filters/test-kit.ts';
+
+import type { Proxy, ProxyOptions } from './create-proxy.ts';
+
+export type { Proxy, ProxyConfig, ProxyConfigError, ProxyOptions } from './create-proxy.ts';
+
+/**
+ * Starts a proxy in this process from an Envoy bootstrap (YAML text or an object):
+ *
+ * ```ts
+ * await using proxy = await createProxy({ config });
+ * await fetch(`http://127.0.0.1:${proxy.port('ingress')}/`);
+ * await proxy.update(changed);
+ * ```
+ *
+ * Throws a ProxyConfigError with every problem of the config.
+ */
+export async function createProxy(options: ProxyOptions): Promise<Proxy> {
+  // Loaded here: users' filters import this module on every worker, and need no server.
+  const { startProxy } = await import('./create-proxy.ts');
+  return startProxy(options);
+}

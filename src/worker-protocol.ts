@@ -1,5 +1,8 @@
 import type { AddressModel } from './config/common-model.ts';
 import type { SnapshotDelta } from './config/snapshot.ts';
+import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
+import type { LogLevel } from './telemetry/log-level.ts';
+import type { LogOptions } from './telemetry/log.ts';
 import type { StatsRegistration } from './telemetry/stats/registration.ts';
 
 /** What a worker thread is started with (`workerData`). */
@@ -18,30 +21,22 @@ export interface DataPlaneSettings {
   readonly fileFlushIntervalMs: number;
   readonly drainTimeMs: number;
   readonly drainStrategy: 'gradual' | 'immediate';
-  readonly logLevels: LogLevels;
-}
-
-export interface LogLevels {
-  readonly level: string;
-  readonly components: Readonly<Record<string, string>>;
+  readonly log: LogOptions;
+  /** First of the cells that count downstream connections of the process. */
+  readonly connectionSlot: number;
 }
 
 /** Where a listener really listens, as `listen` reported it (port 0 is resolved). */
 export type BoundAddresses = Readonly<Record<string, readonly AddressModel[]>>;
 
-/** What became of a listener in a delta: its addresses, or why it could not be opened. */
-export interface ListenerOutcome {
-  readonly name: string;
-  readonly addresses: readonly AddressModel[];
-  readonly error: string | undefined;
-}
-
 /** Which connections a drain is about. */
 export interface DrainRequest {
   /** Listeners whose traffic_direction is INBOUND only. */
   readonly inboundOnly: boolean;
-  /** Close listeners only after the drain time, discouraging requests meanwhile. */
+  /** Listeners go on accepting, and connections are asked to end, more and more of them as the drain time passes. */
   readonly graceful: boolean;
+  /** Stop accepting and ask every connection to end after its response, or now if it is idle. */
+  readonly stop: boolean;
 }
 
 /** A data plane as the control side drives it: a thread behind messages, or one in this process. */
@@ -51,9 +46,12 @@ export interface DataPlaneLink {
   apply(delta: SnapshotDelta, bound: BoundAddresses): Promise<readonly ListenerOutcome[]>;
   /** Starts draining. Resolves at once; connections end as they become idle. */
   drain(request: DrainRequest): Promise<void>;
+  /** Downstream connections that are open. */
+  connectionCount(): Promise<number>;
   /** `/healthcheck/fail` and `/healthcheck/ok`: connections are drained while failing. */
   setHealthCheckFailing(failing: boolean): void;
-  setLogLevels(levels: LogLevels): void;
+  /** Of one component of the process log, or of all. */
+  setLogLevel(level: LogLevel, component?: string): void;
   reopenLogs(): void;
   /** Adds memory that the control side has allocated. */
   addSharedChunk(chunk: SharedArrayBuffer): void;
@@ -64,8 +62,9 @@ export interface DataPlaneLink {
 export type ToWorker =
   | { readonly type: 'apply'; readonly call: number; readonly delta: SnapshotDelta; readonly bound: BoundAddresses }
   | { readonly type: 'drain'; readonly call: number; readonly request: DrainRequest }
+  | { readonly type: 'connection-count'; readonly call: number }
   | { readonly type: 'health-check'; readonly failing: boolean }
-  | { readonly type: 'log-levels'; readonly levels: LogLevels }
+  | { readonly type: 'log-level'; readonly level: LogLevel; readonly component: string | undefined }
   | { readonly type: 'reopen-logs' }
   | { readonly type: 'shared-chunk'; readonly chunk: SharedArrayBuffer }
   | { readonly type: 'close'; readonly call: number };
@@ -74,5 +73,4 @@ export type FromWorker =
   | { readonly type: 'ready' }
   | { readonly type: 'done'; readonly call: number; readonly result: unknown }
   | { readonly type: 'failed'; readonly call: number; readonly message: string }
-  | { readonly type: 'stats'; readonly registrations: readonly StatsRegistration[] }
-  | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly component: string; readonly message: string };
+  | { readonly type: 'stats'; readonly registrations: readonly StatsRegistration[] };

@@ -1,13 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import type { SnapshotDelta } from './config/snapshot.ts';
+import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
+import type { LogLevel } from './telemetry/log-level.ts';
 import type { StatsRegistration } from './telemetry/stats/registration.ts';
 import type {
   BoundAddresses,
   DataPlaneLink,
   DrainRequest,
   FromWorker,
-  ListenerOutcome,
-  LogLevels,
   ToWorker,
   WorkerStart,
 } from './worker-protocol.ts';
@@ -15,7 +15,6 @@ import type {
 /** What the control side wants to hear of a worker. */
 export interface WorkerEvents {
   onStats(index: number, registrations: readonly StatsRegistration[]): void;
-  onLog(level: 'debug' | 'info' | 'warn' | 'error', component: string, message: string): void;
   /** The thread ended without having been told to; its connections are gone. */
   onCrash(index: number, error: Error): void;
 }
@@ -52,9 +51,6 @@ export class WorkerThread implements DataPlaneLink {
         case 'stats':
           events.onStats(this.index, message.registrations);
           break;
-        case 'log':
-          events.onLog(message.level, message.component, message.message);
-          break;
       }
     });
     this.#worker.on('error', (error: unknown) => {
@@ -74,7 +70,10 @@ export class WorkerThread implements DataPlaneLink {
       let started = false;
       const thread: WorkerThread = new WorkerThread(
         start,
-        { ...events, onStats: events.onStats, onLog: events.onLog, onCrash: (index, error) => (started ? events.onCrash(index, error) : reject(error)) },
+        {
+          onStats: (index, registrations) => events.onStats(index, registrations),
+          onCrash: (index, error) => (started ? events.onCrash(index, error) : reject(error)),
+        },
         () => {
           started = true;
           resolve(thread);
@@ -91,12 +90,16 @@ export class WorkerThread implements DataPlaneLink {
     return this.#call((call) => ({ type: 'drain', call, request }));
   }
 
+  connectionCount(): Promise<number> {
+    return this.#call((call) => ({ type: 'connection-count', call }));
+  }
+
   setHealthCheckFailing(failing: boolean): void {
     this.#post({ type: 'health-check', failing });
   }
 
-  setLogLevels(levels: LogLevels): void {
-    this.#post({ type: 'log-levels', levels });
+  setLogLevel(level: LogLevel, component?: string): void {
+    this.#post({ type: 'log-level', level, component });
   }
 
   reopenLogs(): void {

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DataPlane } from './data-plane.ts';
 import { SharedCells } from './lib/shared-cells.ts';
+import { ProcessLog } from './telemetry/log.ts';
 import { ThreadStats } from './telemetry/stats/arena.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts';
 
@@ -14,8 +15,8 @@ const stats = new ThreadStats(() =>
 );
 const dataPlane = new DataPlane(index, settings, {
   stats,
-  shared: new SharedCells(sharedChunks),
-  log: (level, component, message) => post({ type: 'log', level, component, message }),
+  shared: new SharedCells(sharedChunks, settings.concurrency),
+  log: new ProcessLog(settings.log),
 });
 
 const answer = (call: number, work: Promise<unknown>): void => {
@@ -33,11 +34,14 @@ port.on('message', (message: ToWorker) => {
     case 'drain':
       answer(message.call, dataPlane.drain(message.request));
       break;
+    case 'connection-count':
+      answer(message.call, dataPlane.connectionCount());
+      break;
     case 'health-check':
       dataPlane.setHealthCheckFailing(message.failing);
       break;
-    case 'log-levels':
-      dataPlane.setLogLevels(message.levels);
+    case 'log-level':
+      dataPlane.setLogLevel(message.level, message.component);
       break;
     case 'reopen-logs':
       dataPlane.reopenLogs();

@@ -1,6 +1,6 @@
 // npm start: two versions of a small upstream, and Outrigger in front of them with examples/quickstart.yaml.
 import { join } from 'node:path';
-import { startServer } from '../../src/server.ts';
+import { createProxy } from '../../src/index.ts';
 import { startUpstream } from './upstream.ts';
 
 const configPath = join(import.meta.dirname, '../quickstart.yaml');
@@ -16,7 +16,7 @@ const fail = (error: unknown): never => {
 };
 
 const upstreams = await Promise.all([startUpstream('v1', 8081), startUpstream('v2', 8082)]).catch(fail);
-const server = await startServer({ configPath, logLevel: 'warning', drainTimeMs: 0 }).catch(fail);
+const proxy = await createProxy({ configPath, concurrency: 1 }).catch(fail);
 
 console.log(`
 Outrigger is running examples/quickstart.yaml. Ctrl-C ends it.
@@ -40,5 +40,5 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
       upstream.close();
       upstream.closeAllConnections();
     }
-    void server.close().then(() => process.exit(0));
+    void proxy.close().then(() => process.exit(0));
   });

@@ -142,7 +142,7 @@ function applyServiceOptions(bootstrap: Bootstrap, options: BootstrapOptions): v
 }
 
 /** A field that could not be read is not there: what the rules say about that is no news. */
-function withoutConsequences(problems: readonly Problem[], read: readonly Problem[]): readonly Problem[] {
+export function withoutConsequences(problems: readonly Problem[], read: readonly Problem[]): readonly Problem[] {
   const paths = read.filter((problem) => problem.severity === 'error').map((problem) => problem.path);
   if (paths.length === 0) return problems;
   if (paths.includes('')) return [];

@@ -45,7 +45,10 @@ export class SnapshotStore {
   }
 }
 
-function merge<Model extends { readonly name: string }>(map: Map<string, Model>, delta: ResourceDelta<Model> | undefined): void {
+function merge<Model extends { readonly name: string }>(
+  map: Map<string, Model>,
+  delta: ResourceDelta<Model> | undefined,
+): void {
   for (const name of delta?.remove ?? []) map.delete(name);
   for (const model of delta?.set ?? []) map.set(model.name, model);
 }

@@ -57,7 +57,7 @@ export function requestHeaderClass(name: string): number {
     case 15:
       if (name === 'x-forwarded-for') return HeaderClass.ForwardedFor;
       if (name === 'x-envoy-ip-tags') return HeaderClass.ExternalOnly;
-      return name === 'accept-encoding' || name === 'accept-language' ? HeaderClass.Single : HeaderClass.Other;
+      return name === 'accept-encoding' ? HeaderClass.Single : HeaderClass.Other;
     case 16:
       if (name === 'x-envoy-internal' || name === 'proxy-connection') return HeaderClass.HopByHop;
       if (name === 'x-envoy-retry-on') return HeaderClass.ExternalOnly;

@@ -8,6 +8,7 @@ import { HeaderMutation } from '../router/header-mutation.ts';
 import type { Route } from '../router/route.ts';
 import { grpcStatusOf, percentEncode } from './grpc-status.ts';
 import { HeaderMap } from './headers.ts';
+import { INLINE_RESPONSE_HEADERS } from './inline-headers.ts';
 import { isGrpc } from './normalize.ts';
 import type { RouterLocalReply } from './request-sink.ts';
 import type { MutableStreamInfo } from './stream-info.ts';
@@ -133,7 +134,7 @@ class Mapper {
     this.statusCode = model.statusCode;
     this.body = model.body;
     this.format = model.bodyFormat === undefined ? undefined : new BodyFormat(model.bodyFormat);
-    this.headers = HeaderMutation.of({ add: model.headersToAdd, remove: [] });
+    this.headers = HeaderMutation.of({ add: model.headersToAdd, remove: [] }, INLINE_RESPONSE_HEADERS);
   }
 }
 

@@ -1,9 +1,10 @@
-import { Continue, type HttpFilter, type LocalReply } from '../../filters/http/filter.ts';
+import type { HttpFilter, LocalReply } from '../../filters/http/filter.ts';
 import { ResponseFlag } from '../../filters/response-flags.ts';
 import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
 import { HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
 import type { FormatContext } from '../../telemetry/access-log/access-log.ts';
 import type { CodecError, ServerStream, ServerStreamEvents, StreamResetReason } from '../codec/codec.ts';
+import { reasonPhrase } from '../codec/h1/reason-phrase.ts';
 import { PROXY_ERRORS } from '../proxy-error.ts';
 import { Router } from '../router/router.ts';
 import type { Route, RouteTable } from '../router/route.ts';
@@ -48,16 +49,12 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   #requestPass: FilterPass | undefined = undefined;
   #responsePass: FilterPass | undefined = undefined;
   #router: RequestSink | undefined = undefined;
-  #redirects = 0;
   #routeResolved = false;
-  #requestBegan = false;
   #requestEnded = false;
   /** Response headers went to the codec. */
   #responseStarted = false;
-  #responseEnded = false;
   #finished = false;
   #isHead = false;
-  #requestHasBody = false;
   #signal: AbortController | undefined = undefined;
   #idleMs: number;
   readonly #idleTimer = new Timer(this);
@@ -117,18 +114,18 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   onHeaders(headers: HeaderMap, endStream: boolean): void {
     if (this.#finished) return;
     this.requestHeaders = headers;
-    this.#requestBegan = true;
     this.#isHead = headers.method === 'HEAD';
-    this.#requestHasBody = !endStream;
     this.info.headerBytesReceived = headers.byteSize();
     if (this.#headersTimer !== undefined) this.worker.dispatcher.disarm(this.#headersTimer);
     this.#touch();
     if (endStream) this.#endRequest();
 
     const { model } = this.#config;
-    const outcome = this.#config.normalizer.request(headers, this.info, this.worker);
-    if (outcome !== undefined) return this.#refuse(outcome);
-    this.internalRequest = this.#config.normalizer.internal;
+    const { normalizer } = this.#config;
+    const refusal = normalizer.request(headers, this.info, this.#routes?.model.internalOnlyHeaders);
+    this.internalRequest = normalizer.internal;
+    this.info.streamId = headers.get('x-request-id') ?? '';
+    if (refusal !== undefined) return this.#refuse(refusal);
 
     this.#resolveRoute();
     const upgrade = headers.protocol;
@@ -140,7 +137,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       headers.delete('expect');
       this.#handle.sendInformational(CONTINUE);
     }
-    if (this.#config.logsStart) this.#logStart();
+    if (model.flushAccessLogOnNewRequest) this.#log('DownstreamStart');
+    this.#startPeriodicLog();
     this.#runRequest(headers, endStream);
   }
 
@@ -149,15 +147,22 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.info.bytesReceived += chunk.length;
     this.#touch();
     if (endStream) this.#endRequest();
-    if (this.#responseEnded) return;
-    if (this.#requestPass !== undefined) this.#requestPass.data(chunk, endStream);
-    else this.#router?.onData(chunk, endStream);
+    this.#sendRequestData(chunk, endStream);
   }
 
   onTrailers(trailers: HeaderMap): void {
     if (this.#finished) return;
     this.#touch();
     this.#endRequest();
+    this.#sendRequestTrailers(trailers);
+  }
+
+  #sendRequestData(chunk: Buffer, endStream: boolean): void {
+    if (this.#requestPass !== undefined) this.#requestPass.data(chunk, endStream);
+    else this.#router?.onData(chunk, endStream);
+  }
+
+  #sendRequestTrailers(trailers: HeaderMap): void {
     if (this.#requestPass !== undefined) this.#requestPass.trailers(trailers);
     else this.#router?.onTrailers(trailers);
   }
@@ -171,7 +176,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       this.#handle.reset('protocol error');
       return this.#finish();
     }
-    this.sendLocalReply({ status: error.status, flag: 0, details: error.detail, body: error.body });
+    this.sendLocalReply({ status: error.status, flag: 0, details: error.detail, body: reasonPhrase(error.status) });
   }
 
   onReset(reason: StreamResetReason, detail: string): void {
@@ -269,7 +274,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   passHeaders(direction: Direction, headers: HeaderMap, endStream: boolean): void {
     if (this.#finished) return;
     if (direction === 'response') return this.#encodeHeaders(headers, endStream);
-    this.#router = new Router(this, this.#config.routerStats, this.#config.router);
+    this.#router = new Router(this, this.#config.router);
     this.#router.onHeaders(headers, endStream);
   }
 
@@ -304,14 +309,19 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   filterFailed(_direction: Direction, error: unknown): void {
     this.#config.stats.inc(AT.downstream_rq_filter_error);
-    this.worker.log.error('filter', `a filter failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    this.worker.log.error(
+      'filter',
+      `a filter failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
     this.sendLocalReply(PROXY_ERRORS.filterError);
   }
 
   bodyTooLarge(direction: Direction): void {
     if (direction === 'request') this.#config.stats.inc(AT.downstream_rq_too_large);
     else this.#config.stats.inc(AT.rs_too_large);
-    this.sendLocalReply(direction === 'request' ? PROXY_ERRORS.requestPayloadTooLarge : PROXY_ERRORS.responsePayloadTooLarge);
+    this.sendLocalReply(
+      direction === 'request' ? PROXY_ERRORS.requestPayloadTooLarge : PROXY_ERRORS.responsePayloadTooLarge,
+    );
   }
 
   turn(body: () => void): void {
@@ -363,26 +373,31 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.#finish();
   }
 
-  recreate(headers: HeaderMap): boolean {
-    // A request whose body has gone by can't be sent again.
-    if (this.#finished || this.#responseStarted || !this.#requestEnded || this.#requestHasBody) return false;
+  recreate(headers: HeaderMap, body: readonly Buffer[] = [], trailers?: HeaderMap): boolean {
+    if (this.#finished || this.#responseStarted || !this.#requestEnded) return false;
     this.#endPasses();
-    this.#redirects++;
     this.requestHeaders = headers;
+    const refusal = this.#config.normalizer.target(headers, this.info.connection.localPort);
+    if (refusal !== undefined) {
+      this.#refuse(refusal);
+      return true;
+    }
     this.#resolveRoute();
-    this.#runRequest(headers, true);
+    this.#runRequest(headers, body.length === 0 && trailers === undefined);
+    for (let i = 0; i < body.length; i++)
+      this.#sendRequestData(body[i]!, i === body.length - 1 && trailers === undefined);
+    if (trailers !== undefined) this.#sendRequestTrailers(trailers);
     return true;
   }
 
-  get internalRedirects(): number {
-    return this.#redirects;
+  resolveRoute(headers: HeaderMap): Route | undefined {
+    return this.#routes?.resolve(headers, this.info, this.#randomValue);
   }
 
   /** Answers for the upstream: a local reply, made by the router, a filter, a timeout or this stream. */
   sendLocalReply(reply: RouterLocalReply): void {
     if (this.#finished) return;
-    this.#router?.destroy();
-    this.#router = undefined;
+    this.#dropRouter();
     this.#requestPass?.end();
     const { info } = this;
     info.setFlag(reply.flag);
@@ -392,18 +407,18 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       this.#handle.reset('local reset');
       return this.#finish();
     }
-    const { headers, body } = this.#config.renderLocalReply(reply, this);
+    const { headers, body } = this.#config.localReplies.render(reply, this);
     this.localReplyBody = body;
     const endStream = body === '' || this.#isHead;
     const pass = this.#responsePass;
     // A response that a response filter itself refused doesn't go through the filters again.
     if (pass !== undefined && this.responseHeaders === undefined) {
       pass.headers(headers, endStream);
-      if (!endStream) pass.data(Buffer.from(body), true);
+      if (!endStream) pass.data(Buffer.from(body, 'latin1'), true);
     } else {
       pass?.end();
       this.#encodeHeaders(headers, endStream);
-      if (!endStream && !this.#finished) this.#encodeData(Buffer.from(body), true);
+      if (!endStream && !this.#finished) this.#encodeData(Buffer.from(body, 'latin1'), true);
     }
   }
 
@@ -415,30 +430,19 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   #encodeHeaders(headers: HeaderMap, endStream: boolean): void {
     const { info } = this;
-    const { stats, listenerStats, model } = this.#config;
+    const config = this.#config;
     this.responseHeaders = headers;
     this.#responseStarted = true;
-    const close = this.#connection.closesAfterResponse(this.#handle, this.#requestEnded, headers);
-    this.#config.normalizer.response(headers, this.requestHeaders, this.worker, close);
+    const close = this.#connection.closesAfterResponse() || this.#handle.closesConnection;
+    config.normalizer.response(headers, this.requestHeaders, close);
     if (close) this.#handle.closeAfterResponse();
     info.responseCode = headers.status;
     info.headerBytesSent = headers.byteSize();
     info.downstreamFirstTxMs = this.worker.dispatcher.now;
-    this.#chargeResponse(headers.status, stats, listenerStats);
-    if (!this.#requestEnded) stats.inc(AT.downstream_rq_response_before_rq_complete);
-    void model;
+    config.chargeResponse(headers.status);
+    if (!this.#requestEnded) config.stats.inc(AT.downstream_rq_response_before_rq_complete);
     this.#handle.sendHeaders(headers, endStream);
     if (endStream) this.#endResponse();
-  }
-
-  #chargeResponse(status: number, stats: ConnectionManagerConfig['stats'], listenerStats: ConnectionManagerConfig['listenerStats']): void {
-    stats.inc(AT.downstream_rq_completed);
-    listenerStats.inc(this.#config.listenerAt.downstream_rq_completed);
-    const kind = Math.floor(status / 100);
-    if (kind < 1 || kind > 5) return;
-    const offset = this.#config.classOffsets[kind]!;
-    stats.inc(offset);
-    listenerStats.inc(this.#config.listenerClassOffsets[kind]!);
   }
 
   #encodeData(chunk: Buffer, endStream: boolean): void {
@@ -454,7 +458,6 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   }
 
   #endResponse(): void {
-    this.#responseEnded = true;
     this.info.downstreamLastTxMs = this.worker.dispatcher.now;
     this.#finish();
   }
@@ -489,10 +492,6 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   // ---- the end ----------------------------------------------------------------------------------------------------
 
-  #logStart(): void {
-    this.#log('DownstreamStart');
-  }
-
   #log(type: string): void {
     const { accessLoggers } = this.#config;
     if (accessLoggers.length === 0) return;
@@ -503,11 +502,17 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   }
 
   /** Starts periodic access-log records, where configured. */
-  startPeriodicLog(): void {
+  #startPeriodicLog(): void {
     const intervalMs = this.#config.model.accessLogFlushIntervalMs;
     if (intervalMs <= 0) return;
     this.#periodicLogTimer = new Timer(this);
     this.worker.dispatcher.arm(this.#periodicLogTimer, intervalMs);
+  }
+
+  #dropRouter(): void {
+    const router = this.#router;
+    this.#router = undefined;
+    router?.destroy();
   }
 
   #endPasses(): void {
@@ -515,8 +520,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.#responsePass?.end();
     this.#requestPass = undefined;
     this.#responsePass = undefined;
-    this.#router?.destroy();
-    this.#router = undefined;
+    this.#dropRouter();
     const filters = this.#filters;
     this.#filters = [];
     for (const filter of filters) {
@@ -545,8 +549,6 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     stats.dec(AT.downstream_rq_active);
     stats.record(AT.downstream_rq_time, Math.floor(info.endMs - info.startMs));
     this.#log('DownstreamEnd');
-    this.#connection.streamEnded(this, this.#requestBegan && this.#responseEnded);
+    this.#connection.streamEnded(this);
   }
 }
-
-void Continue;

@@ -28,6 +28,8 @@ export interface FilterChain {
   onDelayedCloseTimeout(): void;
   /** Makes the object that a new connection's bytes go to. Undefined: the chain has no filters; close it. */
   onConnection(connection: Connection): ConnectionInput | undefined;
+  /** Connections shall end: idle ones now, others after their response. */
+  drain(): void;
 }
 
 export interface ListenerOptions {
@@ -133,6 +135,12 @@ export class Listener {
       active.drain.start();
       dispatcher.arm(new Timer({ onTimer: () => this.#closeConnectionsOf(active) }), active.drain.drainTimeMs);
     }
+  }
+
+  /** Asks every connection to end: an idle one now, another after its response. */
+  drainConnections(): void {
+    this.drain.start();
+    for (const connection of new Set(this.#connections.values())) connection.chain.drain();
   }
 
   /** Stops accepting; connections stay. */

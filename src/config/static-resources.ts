@@ -1,0 +1,52 @@
+import type { LoadedBootstrap } from './bootstrap.ts';
+import { withPositions } from './bootstrap.ts';
+import { buildCluster } from './builders/cluster.ts';
+import { buildListener } from './builders/listener.ts';
+import { buildStatsConfig } from './builders/stats-config.ts';
+import type { BuiltCluster } from './cluster-model.ts';
+import type { ListenerModel } from './listener-model.ts';
+import { checkHttpFilters } from './check-http-filters.ts';
+import { Problems, type Problem } from './problem.ts';
+import type { HttpFilterRegistry } from '../filters/registry.ts';
+import type { StatsConfigModel } from '../telemetry/stats/stats-config.ts';
+
+/** What a bootstrap's static resources come to. Not to be used when `problems` has errors. */
+export interface StaticResources {
+  readonly clusters: readonly BuiltCluster[];
+  readonly listeners: readonly ListenerModel[];
+  readonly stats: StatsConfigModel;
+  /** All problems: the bootstrap's own, and those that the builders found. */
+  readonly problems: readonly Problem[];
+}
+
+/** Builds all static resources of a bootstrap, finding every problem at once. */
+export async function buildStaticResources(
+  loaded: LoadedBootstrap,
+  filters: HttpFilterRegistry,
+): Promise<StaticResources> {
+  const { bootstrap, registry: types } = loaded;
+  const found = new Problems();
+  const at = found.at('static_resources');
+  const messages = bootstrap.staticResources;
+  const clusters = (messages?.clusters ?? []).map((cluster, i) =>
+    buildCluster(cluster, at.at('clusters').at(i), types),
+  );
+  const names = new Set(clusters.map(({ model }) => model.name));
+  const listeners = (messages?.listeners ?? []).map((listener, i) =>
+    buildListener(listener, at.at('listeners').at(i), {
+      types,
+      clusterExists: (name) => names.has(name),
+      isKnownHttpFilter: (typeName) => filters.find({ name: '', typeName }) !== undefined,
+    }),
+  );
+  const stats = buildStatsConfig(bootstrap.statsConfig, found.at('stats_config'));
+  const unreadable = new Set(loaded.problems.filter(({ severity }) => severity === 'error').map(({ path }) => path));
+  for (const [i, listener] of listeners.entries())
+    await checkHttpFilters(listener, filters, at.at('listeners').at(i));
+  const problems = [
+    ...loaded.problems,
+    // What couldn't be read has been reported; that it is missing now is no news.
+    ...withPositions(found.list, loaded.locate).filter(({ path }) => !unreadable.has(path)),
+  ];
+  return { clusters, listeners, stats, problems };
+}

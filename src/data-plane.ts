@@ -1,0 +1,161 @@
+import { httpFiltersOf } from './config/http-filters-of.ts';
+import { Runtime } from './config/runtime.ts';
+import type { SnapshotDelta } from './config/snapshot.ts';
+import { builtinHttpFilters } from './filters/builtin.ts';
+import { HttpFilterRegistry } from './filters/registry.ts';
+import { systemClock, type Clock } from './lib/clock.ts';
+import { SystemRandom, type Random } from './lib/random.ts';
+import type { SharedCells } from './lib/shared-cells.ts';
+import { Dispatcher } from './proxy/dispatcher.ts';
+import { HttpFilterChain } from './proxy/http/http-filter-chain.ts';
+import { Drain } from './proxy/listener/drain.ts';
+import { ListenerSet, type ListenerOutcome } from './proxy/listener/listener-set.ts';
+import { compileRouteTable } from './proxy/router/route-table.ts';
+import type { RouteTable } from './proxy/router/route.ts';
+import { ClusterSet } from './proxy/upstream/cluster-set.ts';
+import { H1ClientConnection } from './proxy/codec/h1/client.ts';
+import { http1PoolFactory } from './proxy/upstream/pool/pool-factory.ts';
+import type { WorkerContext } from './proxy/worker-context.ts';
+import { AccessLogs } from './telemetry/access-log/access-logs.ts';
+import type { LogLevel } from './telemetry/log-level.ts';
+import type { ProcessLog } from './telemetry/log.ts';
+import type { StatsScope } from './telemetry/stats/stats.ts';
+import type { BoundAddresses, DataPlaneLink, DataPlaneSettings, DrainRequest } from './worker-protocol.ts';
+
+/** What a data plane gets from the thread that it runs on. */
+export interface DataPlaneParts {
+  readonly stats: StatsScope;
+  readonly shared: SharedCells;
+  readonly log: ProcessLog;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/**
+ * The data plane of one worker: everything that proxies, on one event loop, driven by deltas of the configuration.
+ * worker.ts runs it on a thread; with `--concurrency 0` it runs on the main thread.
+ */
+export class DataPlane implements DataPlaneLink {
+  readonly index: number;
+  readonly #worker: WorkerContext;
+  readonly #clusters: ClusterSet;
+  readonly #listeners: ListenerSet;
+  readonly #accessLogs: AccessLogs;
+  readonly #filters = new HttpFilterRegistry(builtinHttpFilters);
+  readonly #routes = new Map<string, RouteTable>();
+  readonly #runtime = new Runtime();
+  readonly #shared: SharedCells;
+  readonly #log: ProcessLog;
+  readonly #drain: Drain;
+  readonly #connectionIdStep: number;
+  #connectionId: number;
+
+  constructor(index: number, settings: DataPlaneSettings, parts: DataPlaneParts) {
+    const { stats, shared, log, clock = systemClock, random = new SystemRandom() } = parts;
+    this.index = index;
+    this.#shared = shared;
+    this.#log = log;
+    // Each worker counts in steps of their number, so that an id is unique in the process.
+    this.#connectionIdStep = Math.max(1, settings.concurrency);
+    this.#connectionId = index;
+    const dispatcher = new Dispatcher(clock);
+    this.#accessLogs = new AccessLogs({
+      clock,
+      random,
+      runtime: this.#runtime,
+      stats,
+      flushIntervalMs: settings.fileFlushIntervalMs,
+      warn: (message) => log.warn('file', message),
+    });
+    this.#clusters = new ClusterSet({
+      shared,
+      lane: index,
+      random,
+      stats,
+      createPool: http1PoolFactory({
+        dispatcher,
+        createCodec: (output, turns, settings, owner) => new H1ClientConnection(output, turns, settings, owner),
+        nextConnectionId: () => this.#nextConnectionId(),
+      }),
+    });
+    this.#worker = {
+      index,
+      dispatcher,
+      random,
+      stats,
+      shared,
+      clusters: this.#clusters,
+      runtime: this.#runtime,
+      node: settings.node,
+      accessLogs: this.#accessLogs,
+      log,
+    };
+    this.#drain = new Drain(clock, random, { drainTimeMs: settings.drainTimeMs, strategy: settings.drainStrategy });
+    const environment = {
+      worker: this.#worker,
+      filters: this.#filters,
+      routeTable: (name: string) => this.#routes.get(name),
+    };
+    this.#listeners = new ListenerSet(this.#worker, {
+      createFilterChain: (model, _listener, scope) => new HttpFilterChain(model, scope, environment),
+      drain: this.#drain,
+      nextConnectionId: () => this.#nextConnectionId(),
+    });
+  }
+
+  async apply(delta: SnapshotDelta, bound: BoundAddresses): Promise<readonly ListenerOutcome[]> {
+    const { listeners = { set: [], remove: [] } } = delta;
+    // All that can wait or fail comes first; what follows is a swap.
+    await this.#filters.prepare(
+      listeners.set.flatMap((listener) => httpFiltersOf(listener).map(({ config }) => config)),
+    );
+    if (delta.runtime !== undefined) this.#runtime.apply(delta.runtime);
+    this.#clusters.apply(delta);
+    for (const name of delta.routes?.remove ?? []) this.#routes.delete(name);
+    for (const model of delta.routes?.set ?? []) this.#routes.set(model.name, compileRouteTable(model, this.#worker));
+    return this.#listeners.apply(listeners, bound);
+  }
+
+  async drain({ inboundOnly, graceful, stop }: DrainRequest): Promise<void> {
+    for (const listener of this.#listeners.active) {
+      if (inboundOnly && listener.model.trafficDirection !== 'inbound') continue;
+      if (graceful) listener.drain.start();
+      else if (stop) {
+        await listener.stopAccepting();
+        listener.drainConnections();
+      } else await listener.stopAccepting();
+    }
+  }
+
+  async connectionCount(): Promise<number> {
+    return this.#listeners.connectionCount;
+  }
+
+  setHealthCheckFailing(failing: boolean): void {
+    this.#drain.healthCheckFailed = failing;
+  }
+
+  setLogLevel(level: LogLevel, component?: string): void {
+    this.#log.setLevel(level, component);
+  }
+
+  reopenLogs(): void {
+    this.#accessLogs.reopen();
+    this.#log.reopen();
+  }
+
+  addSharedChunk(chunk: SharedArrayBuffer): void {
+    this.#shared.addChunk(chunk);
+  }
+
+  #nextConnectionId(): number {
+    return (this.#connectionId += this.#connectionIdStep);
+  }
+
+  async close(): Promise<void> {
+    await this.#listeners.close();
+    this.#clusters.drain();
+    await this.#accessLogs.drained();
+    this.#accessLogs.close();
+  }
+}

@@ -1,0 +1,100 @@
+import type { HcmModel } from '../../config/hcm-model.ts';
+import type { AccessLogger } from '../../telemetry/access-log/access-log.ts';
+import { HTTP_LISTENER_STATS, HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
+import { sanitizeStatName, type StatBlock, type StatsScope } from '../../telemetry/stats/stats.ts';
+import type { Http1Settings } from '../codec/codec.ts';
+import { RouterConfig } from '../router/router-config.ts';
+import type { RouteTable } from '../router/route.ts';
+import type { WorkerContext } from '../worker-context.ts';
+import type { CompiledFilter } from './compiled-filter.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+import { LocalReplyRenderer } from './local-reply.ts';
+import { HeaderNormalizer } from './normalize.ts';
+import type { RouterOptions } from './request-sink.ts';
+
+const AT = HTTP_STATS.at;
+const LISTENER_AT = HTTP_LISTENER_STATS.at;
+/** By the first digit of a status. */
+const CLASSES = [
+  undefined,
+  AT.downstream_rq_1xx,
+  AT.downstream_rq_2xx,
+  AT.downstream_rq_3xx,
+  AT.downstream_rq_4xx,
+  AT.downstream_rq_5xx,
+];
+const LISTENER_CLASSES = [
+  undefined,
+  LISTENER_AT.downstream_rq_1xx,
+  LISTENER_AT.downstream_rq_2xx,
+  LISTENER_AT.downstream_rq_3xx,
+  LISTENER_AT.downstream_rq_4xx,
+  LISTENER_AT.downstream_rq_5xx,
+];
+
+/**
+ * An HttpConnectionManager config, compiled for one worker (Envoy's ConnectionManagerConfig): everything that its
+ * connections and streams share and that is resolved once.
+ */
+export class ConnectionManagerConfig {
+  readonly model: HcmModel;
+  readonly http1Settings: Http1Settings;
+  /** `http.<stat_prefix>.` */
+  readonly stats: StatBlock;
+  /** `listener.<address>.http.<stat_prefix>.` */
+  readonly listenerStats: StatBlock;
+  readonly filters: readonly CompiledFilter[];
+  /** The route table of now; undefined while a route configuration hasn't come. A stream asks once, when it begins. */
+  readonly routes: () => RouteTable | undefined;
+  readonly router: RouterConfig;
+  readonly routerOptions: RouterOptions;
+  readonly accessLoggers: readonly AccessLogger[];
+  readonly localReplies: LocalReplyRenderer;
+  readonly normalizer: HeaderNormalizer;
+  /** Upgrade types (lower case) that the connection manager lets through. */
+  readonly allowedUpgrades: ReadonlySet<string>;
+  readonly connections = new Set<ConnectionManager>();
+
+  /** `scope` is `http.<stat_prefix>.`, `listenerScope` `listener.<address>.`. */
+  constructor(
+    model: HcmModel,
+    worker: WorkerContext,
+    scope: StatsScope,
+    listenerScope: StatsScope,
+    filters: readonly CompiledFilter[],
+    routes: () => RouteTable | undefined,
+  ) {
+    this.model = model;
+    this.stats = scope.block(HTTP_STATS);
+    this.listenerStats = listenerScope.scope(`http.${sanitizeStatName(model.statPrefix)}.`).block(HTTP_LISTENER_STATS);
+    this.http1Settings = {
+      ...model.http1,
+      overrideStreamErrorOnInvalidHttpMessage:
+        model.http1.overrideStreamErrorOnInvalidHttpMessage || model.streamErrorOnInvalidHttpMessage,
+      sendFullyQualifiedUrl: false,
+      maxHeadersCount: model.maxHeadersCount,
+      maxHeadersBytes: model.maxHeadersBytes,
+    };
+    this.filters = filters;
+    this.routes = routes;
+    this.routerOptions = model.router;
+    this.router = new RouterConfig(worker, model.router, scope);
+    this.accessLoggers = model.accessLogs.map((log) => worker.accessLogs.create(log));
+    this.localReplies = new LocalReplyRenderer(model.localReply, { ...worker, clock: worker.dispatcher.clock });
+    this.normalizer = new HeaderNormalizer(model, worker, this.stats);
+    this.allowedUpgrades = new Set(
+      model.upgrades.filter(({ enabled }) => enabled).map(({ type }) => type.toLowerCase()),
+    );
+  }
+
+  /** Counts a response by its class. */
+  chargeResponse(status: number): void {
+    this.stats.inc(AT.downstream_rq_completed);
+    this.listenerStats.inc(LISTENER_AT.downstream_rq_completed);
+    const kind = Math.floor(status / 100);
+    const offset = CLASSES[kind];
+    if (offset === undefined) return;
+    this.stats.inc(offset);
+    this.listenerStats.inc(LISTENER_CLASSES[kind]!);
+  }
+}

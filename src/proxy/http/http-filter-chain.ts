@@ -1,0 +1,68 @@
+import type { FilterChainModel } from '../../config/listener-model.ts';
+import type { HttpFilterRegistry } from '../../filters/registry.ts';
+import { HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
+import { sanitizeStatName, type StatsScope } from '../../telemetry/stats/stats.ts';
+import type { ConnectionInput } from '../codec/connection-io.ts';
+import type { Connection } from '../connection/connection.ts';
+import type { FilterChain } from '../listener/listener.ts';
+import { compileRouteTable } from '../router/route-table.ts';
+import type { RouteTable } from '../router/route.ts';
+import type { WorkerContext } from '../worker-context.ts';
+import { ConnectionManagerConfig } from './connection-manager-config.ts';
+import { ConnectionManager } from './connection-manager.ts';
+import { compileFilterChain } from './filter-chain.ts';
+
+/** What a filter chain is compiled with. */
+export interface FilterChainEnvironment {
+  readonly worker: WorkerContext;
+  readonly filters: HttpFilterRegistry;
+  /** The route table of this name as it is now (RDS). */
+  readonly routeTable: (name: string) => RouteTable | undefined;
+}
+
+/** A filter chain that ends in an HTTP connection manager. */
+export class HttpFilterChain implements FilterChain {
+  readonly delayedCloseTimeoutMs: number;
+  readonly #config: ConnectionManagerConfig;
+  readonly #worker: WorkerContext;
+  readonly #scope: StatsScope;
+
+  /** `listenerScope` is `listener.<address>.`. The chain's filters must have been prepared. */
+  constructor(
+    model: FilterChainModel,
+    listenerScope: StatsScope,
+    { worker, filters, routeTable }: FilterChainEnvironment,
+  ) {
+    const { hcm } = model.networkFilters.at(-1)!;
+    this.#worker = worker;
+    this.delayedCloseTimeoutMs = hcm.delayedCloseTimeoutMs;
+    this.#scope = worker.stats.scope(`http.${sanitizeStatName(hcm.statPrefix)}.`);
+    const { routes } = hcm;
+    let findRoutes: () => RouteTable | undefined;
+    if (routes.kind === 'inline') {
+      const table = compileRouteTable(routes.routeConfig, worker);
+      findRoutes = () => table;
+    } else findRoutes = () => routeTable(routes.routeConfigName);
+    const compiled = compileFilterChain(hcm.httpFilters, filters, worker, this.#scope);
+    this.#config = new ConnectionManagerConfig(hcm, worker, this.#scope, listenerScope, compiled, findRoutes);
+  }
+
+  onConnection(connection: Connection): ConnectionInput {
+    return new ConnectionManager(this.#config, this.#worker, connection);
+  }
+
+  onDelayedCloseTimeout(): void {
+    this.#config.stats.inc(HTTP_STATS.at.downstream_cx_delayed_close_timeout);
+  }
+
+  drain(): void {
+    for (const connection of this.#config.connections) connection.drain();
+  }
+
+  /** Streams in flight. */
+  get activeStreams(): number {
+    let count = 0;
+    for (const connection of this.#config.connections) count += connection.streamCount;
+    return count;
+  }
+}

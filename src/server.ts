@@ -1,0 +1,464 @@
+import { availableParallelism } from 'node:os';
+import { toJson, type JsonObject } from '@bufbuild/protobuf';
+import { AdminServer } from './admin/admin-server.ts';
+import type { AdminSources, ServerStateName } from './admin/sources.ts';
+import { NodeSchema } from './api/generated/envoy/config/core/v3/base_pb.js';
+import type { ServerStart } from './cli/run.ts';
+import { ENVOY_VERSION, packageVersion } from './cli/version.ts';
+import { commandLineOptions } from './command-line-options.ts';
+import type { LoadedBootstrap } from './config/bootstrap.ts';
+import { buildAddress, durationMs } from './config/builders/common.ts';
+import type { AddressModel } from './config/common-model.ts';
+import { Problems, type Problem } from './config/problem.ts';
+import { rawRuntimeValue } from './config/runtime.ts';
+import { buildStaticResources, type StaticResources } from './config/static-resources.ts';
+import { builtinHttpFilters } from './filters/builtin.ts';
+import { HttpFilterRegistry } from './filters/registry.ts';
+import { systemClock } from './lib/clock.ts';
+import { SystemRandom } from './lib/random.ts';
+import { SharedCells } from './lib/shared-cells.ts';
+import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
+import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
+import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discovery/node-dns-resolver.ts';
+import { staticConfigDump } from './static-config-dump.ts';
+import { createProcessMetrics } from './telemetry/prometheus-process.ts';
+import { StatsAggregator } from './telemetry/stats/aggregator.ts';
+import { ThreadStats } from './telemetry/stats/arena.ts';
+import { LISTENER_MANAGER_STATS, RUNTIME_STATS, SERVER_STATS, WATCHDOG_STATS } from './telemetry/stats/server-stats.ts';
+import type { StatBlock } from './telemetry/stats/stats.ts';
+import { WorkerFleet } from './worker-fleet.ts';
+
+const SERVER = SERVER_STATS.at;
+const LISTENERS = LISTENER_MANAGER_STATS.at;
+const RUNTIME = RUNTIME_STATS.at;
+/** As `server.state` and /server_info number them. */
+const STATE_NUMBERS: Readonly<Record<ServerStateName, number>> = {
+  LIVE: 0,
+  DRAINING: 1,
+  PRE_INITIALIZING: 2,
+  INITIALIZING: 3,
+};
+/** How often a shutting-down server looks whether its last connection has gone. */
+const DRAIN_POLL_MS = 50;
+
+/** Builds every resource of a bootstrap and returns what the builders refuse or don't support. */
+export async function validateConfig(loaded: LoadedBootstrap): Promise<readonly Problem[]> {
+  return (await buildStaticResources(loaded, new HttpFilterRegistry(builtinHttpFilters))).problems;
+}
+
+/** Starts the proxy for the command line: signals and the end of the process are the server's from then on. */
+export async function startServer(start: ServerStart): Promise<readonly Problem[]> {
+  const { server, problems } = await Server.start(start);
+  if (server === undefined) return problems;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      start.log.warn('main', `caught ${signal}`);
+      void server.shutDown();
+    });
+  process.on('SIGUSR1', () => server.reopenLogs());
+  process.on('SIGHUP', () =>
+    start.log.warn('main', 'caught and eating SIGHUP. See documentation for how to hot restart.'),
+  );
+  void server.stopped.then(() => process.exit(process.exitCode ?? 0));
+  return problems;
+}
+
+/**
+ * The composition root: a bootstrap, data planes that serve it, and the admin server. Everything is built and checked
+ * before anything listens.
+ */
+export class Server implements AsyncDisposable {
+  readonly #start: ServerStart;
+  readonly #clock = systemClock;
+  readonly #startedMs = systemClock.monotonic();
+  readonly #stats = new ThreadStats();
+  readonly #aggregator: StatsAggregator;
+  readonly #shared: SharedCells;
+  readonly #clusters: ClusterRegistry;
+  readonly #concurrency: number;
+  readonly #serverStats: StatBlock;
+  readonly #listenerStats: StatBlock;
+  readonly #stopped = Promise.withResolvers<void>();
+  #loaded: LoadedBootstrap;
+  #resources: StaticResources;
+  #listenerBytes = new Map<string, string>();
+  #fleet: WorkerFleet | undefined;
+  #admin: AdminServer | undefined;
+  #state: ServerStateName = 'PRE_INITIALIZING';
+  #healthCheckFailing = false;
+  #closing: Promise<void> | undefined;
+  #shuttingDown = false;
+
+  private constructor(start: ServerStart, resources: StaticResources) {
+    const { options, loaded } = start;
+    this.#start = start;
+    this.#loaded = loaded;
+    this.#resources = resources;
+    this.#concurrency = options.concurrency ?? availableParallelism();
+    this.#shared = new SharedCells([], Math.max(1, this.#concurrency));
+    const { bootstrap } = loaded;
+    this.#aggregator = new StatsAggregator({
+      clock: this.#clock,
+      config: resources.stats,
+      flushIntervalMs: durationMs(bootstrap.statsFlushInterval) ?? 5000,
+      beforeFlush: () => this.#refreshStats(),
+    });
+    this.#aggregator.addLocal(0, this.#stats);
+    this.#serverStats = this.#stats.block(SERVER_STATS, 'server.');
+    this.#listenerStats = this.#stats.block(LISTENER_MANAGER_STATS, 'listener_manager.');
+    for (const name of ['main_thread.', 'workers.', 'server.main_thread.']) this.#stats.block(WATCHDOG_STATS, name);
+    for (let i = 0; i < this.#concurrency; i++) this.#stats.block(WATCHDOG_STATS, `server.worker_${i}.`);
+    const dnsStats = this.#stats.block(DNS_STATS, 'dns.cares.');
+    const hostsFile = new HostsFile();
+    this.#clusters = new ClusterRegistry({
+      clock: this.#clock,
+      random: new SystemRandom(),
+      cells: this.#shared,
+      stats: this.#stats,
+      resolver: (servers) => new NodeDnsResolver(servers, hostsFile, dnsStats),
+      onDelta: (delta) => void this.#fleet?.apply(delta),
+    });
+  }
+
+  /** Starts a proxy. `server` is undefined when `problems` has errors: nothing was started then. Rejects if it can't listen. */
+  static async start(start: ServerStart): Promise<{ server: Server | undefined; problems: readonly Problem[] }> {
+    const resources = await buildStaticResources(start.loaded, new HttpFilterRegistry(builtinHttpFilters));
+    const { problems } = resources;
+    if (problems.some(({ severity }) => severity === 'error')) return { server: undefined, problems };
+    const server = new Server(start, resources);
+    try {
+      const failures = await server.#run();
+      if (failures.length > 0) {
+        await server.close();
+        return { server: undefined, problems: [...problems, ...failures] };
+      }
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return { server, problems };
+  }
+
+  /** Resolves when the server has ended, by a signal, POST /quitquitquit or `close()`. */
+  get stopped(): Promise<void> {
+    return this.#stopped.promise;
+  }
+
+  /** Listener name -> the addresses that it listens on, ports resolved. */
+  get listeners(): Readonly<Record<string, readonly AddressModel[]>> {
+    return this.#fleet?.bound ?? {};
+  }
+
+  /** Where the admin server listens; undefined without one. */
+  get adminAddress(): AddressModel | undefined {
+    return this.#admin?.address;
+  }
+
+  /** The value of a counter or gauge by its full name, summed over the workers. */
+  stat(name: string): number | string | undefined {
+    this.#refreshStats();
+    return this.#aggregator.value(name);
+  }
+
+  /**
+   * Takes over another configuration while traffic flows: what is unchanged keeps its connections, what is gone drains.
+   * Errors among the problems: nothing was changed.
+   */
+  async update(loaded: LoadedBootstrap): Promise<readonly Problem[]> {
+    const resources = await buildStaticResources(loaded, new HttpFilterRegistry(builtinHttpFilters));
+    const { problems } = resources;
+    if (problems.some(({ severity }) => severity === 'error')) return problems;
+    const names = new Set(resources.clusters.map(({ model }) => model.name));
+    this.#loaded = loaded;
+    this.#resources = resources;
+    for (const built of resources.clusters) this.#clusters.set(built, false);
+    await this.#clusters.initialized();
+    await this.#applyClusters();
+    const failures = await this.#applyListeners();
+    // Clusters go last: until now a route may have led to them.
+    for (const name of [...this.#clusters.activeNames, ...this.#clusters.warmingNames])
+      if (!names.has(name)) this.#clusters.remove(name);
+    await this.#applyClusters();
+    return [...problems, ...failures];
+  }
+
+  /** SIGUSR1, POST /reopen_logs. */
+  reopenLogs(): void {
+    this.#start.log.reopen();
+    this.#fleet?.reopenLogs();
+  }
+
+  /**
+   * Ends gracefully: stops accepting, lets requests in flight finish (their connections close behind them), at most for
+   * the drain time; a second call ends at once.
+   */
+  async shutDown(): Promise<void> {
+    if (this.#shuttingDown || this.#fleet === undefined) return this.close();
+    this.#shuttingDown = true;
+    this.#setState('DRAINING');
+    await this.#fleet.drain({ inboundOnly: false, graceful: false, stop: true });
+    const deadline = this.#clock.monotonic() + this.#start.options.drainTimeSeconds * 1000;
+    const look = async (): Promise<void> => {
+      if (this.#closing !== undefined) return;
+      const open = (await this.#fleet?.connectionCount()) ?? 0;
+      if (open === 0 || this.#clock.monotonic() >= deadline) return this.close();
+      this.#clock.setTimer(DRAIN_POLL_MS, () => void look());
+    };
+    await look();
+  }
+
+  /** Ends now. Idempotent. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#setState('DRAINING');
+    await this.#fleet?.close();
+    this.#clusters.close();
+    await this.#admin?.close();
+    this.#aggregator.close();
+    this.#stopped.resolve();
+  }
+
+  async #run(): Promise<readonly Problem[]> {
+    const { options, loaded, log, logOptions } = this.#start;
+    const { bootstrap } = loaded;
+    this.#setState('PRE_INITIALIZING');
+    const problems = new Problems('admin.address');
+    if (bootstrap.admin?.address !== undefined) {
+      const address = buildAddress(bootstrap.admin.address, problems);
+      this.#admin = new AdminServer({
+        sources: this.#sources(),
+        clock: this.#clock,
+        scope: this.#stats,
+        onError: (path, error) =>
+          log.error('admin', `${path}: ${error instanceof Error ? error.stack : String(error)}`),
+      });
+      if (address !== undefined) await this.#admin.listen(address);
+    }
+    this.#setState('INITIALIZING');
+    const connectionSlot = this.#shared.allocate(1);
+    for (const built of this.#resources.clusters) this.#clusters.set(built, false);
+    this.#fleet = await WorkerFleet.start({
+      concurrency: this.#concurrency,
+      settings: {
+        concurrency: this.#concurrency,
+        node: {
+          id: bootstrap.node?.id ?? '',
+          cluster: bootstrap.node?.cluster ?? '',
+          zone: bootstrap.node?.locality?.zone ?? '',
+        },
+        fileFlushIntervalMs: options.fileFlushIntervalMs,
+        drainTimeMs: options.drainTimeSeconds * 1000,
+        drainStrategy: options.drainStrategy,
+        log: logOptions,
+        connectionSlot,
+      },
+      shared: this.#shared,
+      aggregator: this.#aggregator,
+      stats: this.#stats,
+      log,
+      onWorkerLost: (index) => this.#clusters.settleLane(index),
+    });
+    this.#serverStats.set(SERVER.concurrency, this.#concurrency);
+    this.#applyRuntime();
+    await this.#clusters.initialized();
+    await this.#applyClusters();
+    const failures = await this.#applyListeners();
+    if (failures.length > 0) return failures;
+    this.#listenerStats.set(LISTENERS.workers_started, 1);
+    this.#setState('LIVE');
+    this.#serverStats.record(SERVER.initialization_time_ms, this.#clock.monotonic() - this.#startedMs);
+    this.#aggregator.start();
+    if (options.adminAddressPath !== '') this.#admin?.writeAddressFile(options.adminAddressPath);
+    log.info('main', 'starting main dispatch loop');
+    return [];
+  }
+
+  async #applyClusters(): Promise<void> {
+    const delta = this.#clusters.takeDelta();
+    if (delta !== undefined) await this.#fleet?.apply(delta);
+  }
+
+  /** Hands the listeners that differ from before to the workers. */
+  async #applyListeners(): Promise<readonly Problem[]> {
+    const { listeners } = this.#resources;
+    const stats = this.#listenerStats;
+    const before = this.#listenerBytes;
+    const after = new Map(listeners.map((listener) => [listener.name, JSON.stringify(listener, bytesAsText)]));
+    const remove = [...before.keys()].filter((name) => !after.has(name));
+    const set = listeners.filter(({ name }) => before.get(name) !== after.get(name));
+    const outcomes = (await this.#fleet?.apply({ listeners: { set, remove } })) ?? [];
+    const failed = new Map(
+      outcomes.filter(({ error }) => error !== undefined).map((outcome) => [outcome.name, outcome]),
+    );
+    for (const { name } of set) {
+      if (failed.has(name)) stats.inc(LISTENERS.listener_create_failure);
+      else {
+        stats.inc(before.has(name) ? LISTENERS.listener_modified : LISTENERS.listener_added);
+        stats.add(LISTENERS.listener_create_success, Math.max(1, this.#concurrency));
+      }
+    }
+    stats.add(LISTENERS.listener_removed, remove.length);
+    for (const name of failed.keys()) after.delete(name);
+    this.#listenerBytes = after;
+    stats.set(LISTENERS.total_listeners_active, after.size);
+    return [...failed.values()].map((outcome) => this.#listenFailure(outcome));
+  }
+
+  #listenFailure({ name, error }: ListenerOutcome): Problem {
+    const index = this.#resources.listeners.findIndex((listener) => listener.name === name);
+    const path = `static_resources.listeners[${index}].address`;
+    const position = this.#loaded.locate(path);
+    const message = `listener '${name}': ${error ?? ''}`;
+    return { severity: 'error', path, message, ...(position !== undefined && { position }) };
+  }
+
+  #applyRuntime(): void {
+    const { runtime } = this.#loaded;
+    const values = runtime.merged();
+    const stats = this.#stats.block(RUNTIME_STATS, 'runtime.');
+    stats.inc(RUNTIME.load_success);
+    stats.set(RUNTIME.num_keys, Object.keys(values).length);
+    stats.set(RUNTIME.num_layers, runtime.names.length);
+    stats.set(RUNTIME.admin_overrides_active, runtime.hasOverrides ? 1 : 0);
+    void this.#fleet?.apply({ runtime: values });
+  }
+
+  #setState(state: ServerStateName): void {
+    this.#state = state;
+    this.#serverStats.set(SERVER.state, STATE_NUMBERS[state]);
+    this.#serverStats.set(SERVER.live, state === 'LIVE' && !this.#healthCheckFailing ? 1 : 0);
+  }
+
+  #refreshStats(): void {
+    const memory = process.memoryUsage();
+    const stats = this.#serverStats;
+    stats.set(SERVER.uptime, Math.floor((this.#clock.monotonic() - this.#startedMs) / 1000));
+    stats.set(SERVER.memory_allocated, memory.heapUsed + memory.external);
+    stats.set(SERVER.memory_heap_size, memory.heapTotal + memory.external);
+    stats.set(SERVER.memory_physical_size, memory.rss);
+    stats.set(SERVER.days_until_first_cert_expiring, 0xffff_ffff);
+    this.#clusters.refreshStats();
+  }
+
+  /** What the admin pages see of this server. */
+  #sources(): AdminSources {
+    const { options, log } = this.#start;
+    const metrics = createProcessMetrics();
+    const dump = staticConfigDump(this.#loaded, this.#clock.epoch(), () => this.#fleet?.snapshot.hosts.values() ?? []);
+    return {
+      server: {
+        state: () => (this.#healthCheckFailing ? 'DRAINING' : this.#state),
+        version: `${'0'.repeat(40)}/${ENVOY_VERSION}/Clean/RELEASE/OpenSSL`,
+        uptimeMs: () => this.#clock.monotonic() - this.#startedMs,
+        commandLineOptions: () => commandLineOptions(options, this.#concurrency),
+        node: () => this.#node(),
+        unreadyTargets: () => [],
+      },
+      stats: this.#aggregator,
+      flushStatsOnAdmin: this.#loaded.bootstrap.statsFlush.case === 'statsFlushOnAdmin',
+      processMetrics: () => metrics.metrics(),
+      clusters: { clusters: () => this.#clusters.statuses() },
+      listeners: {
+        listeners: () => Object.entries(this.listeners).map(([name, addresses]) => ({ name, addresses })),
+      },
+      configDump: dump,
+      logging: {
+        levels: () => log.levels(),
+        setLevel: (name, level) => {
+          if (!log.setLevel(level, name)) return false;
+          this.#fleet?.setLogLevel(level, name);
+          return true;
+        },
+        setAllLevels: (level) => {
+          log.setLevel(level);
+          this.#fleet?.setLogLevel(level);
+        },
+        reopenLogs: () => this.reopenLogs(),
+      },
+      runtime: {
+        layers: () => this.#loaded.runtime.names,
+        entries: () => this.#runtimeEntries(),
+        modify: (overrides) => {
+          if (!this.#loaded.runtime.modify(Object.fromEntries(overrides))) return false;
+          this.#applyRuntime();
+          return true;
+        },
+      },
+      lifecycle: {
+        failHealthChecks: (fail) => {
+          this.#healthCheckFailing = fail;
+          this.#setState(this.#state);
+          this.#fleet?.setHealthCheckFailing(fail);
+        },
+        drainListeners: ({ graceful, inboundOnly, skipExit }) => {
+          if (this.#fleet === undefined) return 'the workers have not been started yet';
+          void this.#drainListeners(graceful, inboundOnly, skipExit);
+          return undefined;
+        },
+        quit: () => void this.close(),
+      },
+    };
+  }
+
+  /** Stops listeners now, or after the drain time with `graceful`, asking connections to end until then. */
+  async #drainListeners(graceful: boolean, inboundOnly: boolean, skipExit: boolean): Promise<void> {
+    const stopped = Object.keys(this.listeners).length;
+    if (!graceful) {
+      await this.#fleet?.drain({ inboundOnly, graceful: false, stop: false });
+      this.#listenerStats.add(LISTENERS.listener_stopped, stopped);
+      return;
+    }
+    await this.#fleet?.drain({ inboundOnly, graceful: true, stop: false });
+    if (skipExit) return;
+    this.#clock.setTimer(this.#start.options.drainTimeSeconds * 1000, () => {
+      void this.#fleet?.drain({ inboundOnly, graceful: false, stop: false });
+      this.#listenerStats.add(LISTENERS.listener_stopped, stopped);
+    });
+  }
+
+  *#runtimeEntries(): Generator<readonly [string, { readonly layers: readonly string[]; readonly final: string }]> {
+    const { runtime } = this.#loaded;
+    for (const [key, value] of Object.entries(runtime.merged())) {
+      const layers = runtime.valuesOf(key).map((each) => (each === undefined ? '' : rawRuntimeValue(each)));
+      yield [key, { layers, final: rawRuntimeValue(value) }];
+    }
+  }
+
+  #node(): JsonObject {
+    const { node } = this.#loaded.bootstrap;
+    const [major, minor, patch] = ENVOY_VERSION.split('.').map(Number) as [number, number, number];
+    return {
+      ...(node === undefined
+        ? { id: '', cluster: '' }
+        : (toJson(NodeSchema, node, { useProtoFieldName: true, alwaysEmitImplicit: true }) as JsonObject)),
+      user_agent_name: 'envoy',
+      user_agent_build_version: {
+        version: { major_number: major, minor_number: minor, patch },
+        metadata: {
+          'build.type': 'RELEASE',
+          'outrigger.version': packageVersion(),
+          'node.version': process.versions.node,
+        },
+      },
+      extensions: builtinHttpFilters.map(({ name, configType, routeConfigTypes }) => ({
+        name,
+        category: 'envoy.filters.http',
+        type_descriptor: '',
+        disabled: false,
+        type_urls: [...new Set([configType, ...routeConfigTypes])],
+      })),
+    };
+  }
+}
+
+/** Serialised messages inside a model compare as text. */
+function bytesAsText(_key: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
+}

@@ -1,0 +1,179 @@
+import type { AddressModel } from './config/common-model.ts';
+import { SnapshotStore } from './config/snapshot-store.ts';
+import type { SnapshotDelta } from './config/snapshot.ts';
+import { DataPlane } from './data-plane.ts';
+import type { SharedCells } from './lib/shared-cells.ts';
+import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
+import type { StatsAggregator } from './telemetry/stats/aggregator.ts';
+import type { LogLevel } from './telemetry/log-level.ts';
+import type { ProcessLog } from './telemetry/log.ts';
+import type { StatsScope } from './telemetry/stats/stats.ts';
+import type { DataPlaneLink, DataPlaneSettings, DrainRequest } from './worker-protocol.ts';
+import { WorkerThread } from './worker-thread.ts';
+
+export interface WorkerFleetOptions {
+  /** 0: one data plane on this thread. */
+  readonly concurrency: number;
+  readonly settings: DataPlaneSettings;
+  readonly shared: SharedCells;
+  readonly aggregator: StatsAggregator;
+  /** Stats of this thread, for a data plane that runs on it. */
+  readonly stats: StatsScope;
+  readonly log: ProcessLog;
+  /** A worker died: what it held in shared memory has to be given back. */
+  readonly onWorkerLost: (index: number) => void;
+}
+
+/** How soon after its predecessor a worker is started again, at the least. */
+const RESTART_DELAY_MS = 100;
+
+/**
+ * All data planes of the process. Deltas reach every one in the same order; a worker that dies is replaced by one that
+ * gets the whole configuration, while its siblings serve on.
+ */
+export class WorkerFleet {
+  readonly #options: WorkerFleetOptions;
+  readonly #snapshot = new SnapshotStore();
+  readonly #links: (DataPlaneLink | undefined)[] = [];
+  /** Stats are registered under numbers that are never used twice. */
+  #nextStatsId = 1;
+  #chunksSent: number;
+  #bound: Record<string, readonly AddressModel[]> = {};
+  #queue: Promise<unknown> = Promise.resolve();
+  #healthCheckFailing = false;
+  #closed = false;
+
+  private constructor(options: WorkerFleetOptions) {
+    this.#options = options;
+    this.#chunksSent = options.shared.chunks.length;
+  }
+
+  static async start(options: WorkerFleetOptions): Promise<WorkerFleet> {
+    const fleet = new WorkerFleet(options);
+    const { concurrency, settings, shared, stats, log } = options;
+    if (concurrency === 0) fleet.#links.push(new DataPlane(0, settings, { stats, shared, log }));
+    else
+      fleet.#links.push(...(await Promise.all(Array.from({ length: concurrency }, (_, index) => fleet.#spawn(index)))));
+    return fleet;
+  }
+
+  /** Listener name -> addresses with their real ports. */
+  get bound(): Readonly<Record<string, readonly AddressModel[]>> {
+    return this.#bound;
+  }
+
+  get snapshot(): SnapshotStore {
+    return this.#snapshot;
+  }
+
+  /**
+   * Applies a delta everywhere and resolves to what became of its listeners. The first data plane opens them before the
+   * others do, so that all share the port it got.
+   */
+  apply(delta: SnapshotDelta): Promise<readonly ListenerOutcome[]> {
+    return this.#enqueue(async () => {
+      this.#shareChunks();
+      const [first, ...others] = this.#links.filter((link) => link !== undefined);
+      const outcomes = first === undefined ? [] : await first.apply(delta, this.#bound);
+      for (const name of delta.listeners?.remove ?? []) delete this.#bound[name];
+      const failed = new Set<string>();
+      for (const { name, addresses, error } of outcomes) {
+        if (error === undefined) this.#bound[name] = addresses;
+        else failed.add(name);
+      }
+      // What the first could not open keeps its last good version everywhere.
+      const accepted = failed.size === 0 ? delta : withoutListeners(delta, failed);
+      this.#snapshot.apply(accepted);
+      const rest = await Promise.all(others.map((link) => link.apply(accepted, this.#bound)));
+      return [...outcomes, ...rest.flat().filter(({ error }) => error !== undefined)];
+    });
+  }
+
+  async drain(request: DrainRequest): Promise<void> {
+    await this.#each((link) => link.drain(request));
+  }
+
+  async connectionCount(): Promise<number> {
+    const counts = await this.#each((link) => link.connectionCount());
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  setHealthCheckFailing(failing: boolean): void {
+    this.#healthCheckFailing = failing;
+    for (const link of this.#links) link?.setHealthCheckFailing(failing);
+  }
+
+  setLogLevel(level: LogLevel, component?: string): void {
+    for (const link of this.#links) link?.setLogLevel(level, component);
+  }
+
+  reopenLogs(): void {
+    for (const link of this.#links) link?.reopenLogs();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#each((link) => link.close());
+  }
+
+  async #each<Result>(ask: (link: DataPlaneLink) => Promise<Result>): Promise<Result[]> {
+    const asked = await Promise.allSettled(this.#links.filter((link) => link !== undefined).map(ask));
+    return asked.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+
+  #enqueue<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  async #spawn(index: number): Promise<WorkerThread> {
+    const { settings, shared, aggregator } = this.#options;
+    const statsId = this.#nextStatsId++;
+    const thread = await WorkerThread.start(
+      { index, settings, sharedChunks: shared.chunks },
+      {
+        onStats: (_, registrations) => aggregator.register(statsId, registrations),
+        onCrash: (_, error) => this.#onCrash(index, statsId, error),
+      },
+    );
+    thread.setHealthCheckFailing(this.#healthCheckFailing);
+    return thread;
+  }
+
+  #onCrash(index: number, statsId: number, error: Error): void {
+    const { aggregator, log, onWorkerLost } = this.#options;
+    this.#links[index] = undefined;
+    aggregator.retire(statsId);
+    onWorkerLost(index);
+    if (this.#closed) return;
+    log.critical('main', `worker_${index} died and is replaced: ${error.stack ?? error.message}`);
+    setTimeout(() => void this.#enqueue(() => this.#respawn(index)), RESTART_DELAY_MS);
+  }
+
+  async #respawn(index: number): Promise<void> {
+    if (this.#closed) return;
+    try {
+      const thread = await this.#spawn(index);
+      await thread.apply(this.#snapshot.whole(), this.#bound);
+      this.#links[index] = thread;
+    } catch (error) {
+      this.#options.log.critical('main', `worker_${index} could not be replaced: ${String(error)}`);
+      setTimeout(() => void this.#enqueue(() => this.#respawn(index)), RESTART_DELAY_MS * 10);
+    }
+  }
+
+  /** Memory that was allocated since the workers started. */
+  #shareChunks(): void {
+    const { chunks } = this.#options.shared;
+    if (this.#options.concurrency > 0)
+      for (const chunk of chunks.slice(this.#chunksSent)) for (const link of this.#links) link?.addSharedChunk(chunk);
+    this.#chunksSent = chunks.length;
+  }
+}
+
+function withoutListeners(delta: SnapshotDelta, failed: ReadonlySet<string>): SnapshotDelta {
+  const { listeners } = delta;
+  if (listeners === undefined) return delta;
+  return { ...delta, listeners: { ...listeners, set: listeners.set.filter(({ name }) => !failed.has(name)) } };
+}
