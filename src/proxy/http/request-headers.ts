@@ -8,7 +8,7 @@ import { lastForwardedAddress, lastUntrustedAddress, type ForwardedClient } from
 import { HeaderClass, requestHeaderClass } from './header-class.ts';
 import type { HeaderMap } from './headers.ts';
 import { isValidReferer } from './normalize-referer.ts';
-import type { UuidSource } from './request-id.ts';
+import { withTraceReason, type UuidSource } from './request-id.ts';
 import { appendVia } from './response-headers.ts';
 import type { MutableStreamInfo } from './stream-info.ts';
 
@@ -131,14 +131,23 @@ export class RequestHeaders {
     if (model.addUserAgent) this.#setUserAgent(headers);
     if (model.via !== '') appendVia(headers, model.via);
     if (edge && client !== undefined) headers.set('x-envoy-external-address', client.text);
-    if (model.generateRequestId) {
-      const replace = edge && !model.preserveExternalRequestId;
-      if ((seen & REQUEST_ID) === 0) headers.append('x-request-id', this.#uuids.next());
-      else if (replace || headers.get('x-request-id') === '') headers.set('x-request-id', this.#uuids.next());
-    }
+    if (model.generateRequestId) this.#setRequestId(headers, edge, (seen & REQUEST_ID) !== 0);
     if ((seen & CLIENT_CERT) !== 0 || connection.tls !== undefined)
       mutateClientCertHeader(headers, connection.tls, model.forwardClientCert);
     return 0;
+  }
+
+  /** An id from outside is replaced at the edge; one that may stay must not decide there whether we trace. */
+  #setRequestId(headers: HeaderMap, edge: boolean, present: boolean): void {
+    const model = this.#model;
+    if (!present) headers.append('x-request-id', this.#uuids.next());
+    else {
+      const received = headers.get('x-request-id')!;
+      if (received === '' || (edge && !model.preserveExternalRequestId))
+        headers.set('x-request-id', this.#uuids.next());
+      else if (edge && model.requestId.packTraceReason)
+        headers.set('x-request-id', withTraceReason(received, 'not-traceable'));
+    }
   }
 
   #remember(connection: ConnectionInfo): void {
