@@ -243,7 +243,6 @@ export class Server implements AsyncDisposable {
     }
     this.#setState('INITIALIZING');
     const connectionSlot = this.#shared.allocate(1);
-    for (const built of this.#resources.clusters) this.#clusters.set(built, false);
     this.#fleet = await WorkerFleet.start({
       concurrency: this.#concurrency,
       settings: {
@@ -267,6 +266,7 @@ export class Server implements AsyncDisposable {
     });
     this.#serverStats.set(SERVER.concurrency, this.#concurrency);
     this.#applyRuntime();
+    for (const built of this.#resources.clusters) this.#clusters.set(built, false);
     await this.#clusters.initialized();
     await this.#applyClusters();
     const failures = await this.#applyListeners();

@@ -95,8 +95,6 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
       if (this.#state === TUNNEL) return this.#endTunnel();
       // As Envoy: a client that half-closes has gone, and whoever serves it can stop.
       this.#die('abort');
-    } else if (this.#state === IDLE) {
-      this.#die('flush');
     }
   }
 
