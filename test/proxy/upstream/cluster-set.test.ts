@@ -52,10 +52,7 @@ function apply(model: Partial<ClusterModel>, hosts: HostSetModel): ClusterModel 
 const cluster = () => clusters.get('backend')!;
 const pick = (context = new PlainContext()): string | undefined => cluster().pickHost(context)?.address;
 const setHealth = (address: string, flags: number, model: ClusterModel): void => {
-  const host = clusters
-    .values()
-    .next()
-    .value!.hosts.find((one) => one.address === address)!;
+  const host = [...clusters.values()][0]!.hosts.find((one) => one.address === address)!;
   shared.store(host.sharedSlot + HOST_CELLS.health, flags);
   shared.add(model.sharedSlot + CLUSTER_GENERATION_CELL, 1);
 };

@@ -56,6 +56,8 @@ class RawBufferSocket implements UpstreamSocket {
   #connected = false;
   #closing = false;
   #local = false;
+  /** The peer ended the connection; whoever closes it now only follows. */
+  #remoteEnded = false;
   #failure: ConnectFailure | undefined = undefined;
   #pauses = 0;
   #lastRead = 0;
@@ -121,7 +123,7 @@ class RawBufferSocket implements UpstreamSocket {
   close(how: 'flush' | 'abort'): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#local = true;
+    this.#local = !this.#remoteEnded;
     if (how === 'flush' && this.#connected && this.#socket.writableLength > 0) this.#socket.destroySoon();
     else this.#socket.destroy();
   }
@@ -158,6 +160,7 @@ class RawBufferSocket implements UpstreamSocket {
 
   #onEnd(): void {
     if (this.#closing) return;
+    this.#remoteEnded = true;
     this.#dispatcher.begin();
     try {
       this.input?.onEnd();

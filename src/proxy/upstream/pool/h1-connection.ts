@@ -200,7 +200,10 @@ export class Http1Connection implements UpstreamSocketOwner, Http1CodecOwner, Co
     stream.end();
     if (end === 'reset') this.#cutOff = true;
     if (end === 'close-notify') this.#cluster.stats.inc(CLUSTER_STATS.at.upstream_cx_close_notify);
-    if (end !== 'reusable' || this.draining) this.close();
+    if (end !== 'reusable') {
+      // The codec closes the socket itself, at the end of the turn: what it has written may still have to leave.
+      this.#closing = true;
+    } else if (this.draining) this.close();
     if (this.state === 'busy') this.state = 'ready';
     if (this.#reading) this.#endedWhileReading = true;
     else this.#owner.onStreamEnd(this);
@@ -262,6 +265,8 @@ class Http1PoolStream implements UpstreamStream {
   readonly host: UpstreamHost;
   readonly connection: ConnectionInfo;
   readonly protocol: HttpProtocol = 'HTTP/1.1';
+  /** Of the request line and the fields, as they were on the wire. */
+  headerBytesSent = 0;
   readonly #stream: Http1CodecStream;
   #ended = false;
 
@@ -279,6 +284,10 @@ class Http1PoolStream implements UpstreamStream {
     return this.#stream.wireBytesReceived;
   }
 
+  get headerBytesReceived(): number {
+    return this.#stream.headerBytesReceived;
+  }
+
   end(): void {
     this.#ended = true;
   }
@@ -288,7 +297,9 @@ class Http1PoolStream implements UpstreamStream {
   }
 
   sendHeaders(headers: HeaderMap, endStream: boolean): void {
-    if (!this.#ended) this.#stream.sendHeaders(headers, endStream);
+    if (this.#ended) return;
+    this.#stream.sendHeaders(headers, endStream);
+    this.headerBytesSent = this.#stream.wireBytesSent;
   }
 
   sendData(chunk: Buffer, endStream: boolean): boolean {

@@ -11,6 +11,7 @@ export interface Http1Codec extends ConnectionInput {
 export interface Http1CodecStream extends StreamHandle {
   readonly wireBytesSent: number;
   readonly wireBytesReceived: number;
+  readonly headerBytesReceived: number;
 }
 
 /**
