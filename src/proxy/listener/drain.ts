@@ -40,6 +40,11 @@ export class Drain {
     return new Drain(this.#clock, this.#random, this.#options, this, ignoresHealth);
   }
 
+  /** This one drains on its own account, not with its parent. */
+  get hasStarted(): boolean {
+    return this.#deadline !== undefined;
+  }
+
   get isDraining(): boolean {
     return this.#deadline !== undefined || this.#parent?.isDraining === true;
   }

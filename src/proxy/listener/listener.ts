@@ -33,7 +33,7 @@ export interface FilterChain {
 }
 
 export interface ListenerOptions {
-  /** `scope` is `listener.<address>.` */
+  /** For a chain with filters. `scope` is `listener.<address>.` */
   readonly createFilterChain: (model: FilterChainModel, listener: ListenerModel, scope: StatsScope) => FilterChain;
   /** The server's; the listener makes its own from it. */
   readonly drain: Drain;
@@ -42,6 +42,14 @@ export interface ListenerOptions {
   /** Numbers connections; unique in the process. */
   readonly nextConnectionId: () => number;
 }
+
+/** A chain without filters: its connections are closed. */
+const CLOSES: FilterChain = {
+  delayedCloseTimeoutMs: 0,
+  onDelayedCloseTimeout: () => {},
+  onConnection: () => undefined,
+  drain: () => {},
+};
 
 /** Filter chain and what its connections share. */
 interface ActiveChain {
@@ -129,18 +137,21 @@ export class Listener {
     this.#model = model;
     this.#loggers = model.accessLogs.map((log) => this.#worker.accessLogs.create(log));
     [this.#chains, this.#matcher] = this.#compile(model);
-    const { dispatcher } = this.#worker;
     for (const active of old) {
       if (this.#chains.includes(active)) continue;
       active.drain.start();
-      dispatcher.arm(new Timer({ onTimer: () => this.#closeConnectionsOf(active) }), active.drain.drainTimeMs);
+      this.#closeAfterDrain(active);
     }
   }
 
-  /** Asks every connection to end: an idle one now, another after its response. */
+  /** Asks every connection to end: an idle one now, another after its response, and all after the drain time. */
   drainConnections(): void {
+    if (this.drain.hasStarted) return;
     this.drain.start();
-    for (const connection of new Set(this.#connections.values())) connection.chain.drain();
+    for (const active of new Set(this.#connections.values())) {
+      active.chain.drain();
+      this.#closeAfterDrain(active);
+    }
   }
 
   /** Stops accepting; connections stay. */
@@ -156,8 +167,11 @@ export class Listener {
     for (const connection of this.#connections.keys()) connection.close('abort');
   }
 
-  #closeConnectionsOf(active: ActiveChain): void {
-    for (const [connection, chain] of this.#connections) if (chain === active) connection.close('flush-no-delay');
+  #closeAfterDrain(active: ActiveChain): void {
+    const onTimer = (): void => {
+      for (const [connection, chain] of this.#connections) if (chain === active) connection.close('flush-no-delay');
+    };
+    this.#worker.dispatcher.arm(new Timer({ onTimer }), active.drain.drainTimeMs);
   }
 
   #open(address: AddressModel): Promise<ListenSocket> {
@@ -187,7 +201,8 @@ export class Listener {
     for (const active of this.#chains)
       if (active.settings.bufferLimit === bufferLimit && isDeepStrictEqual(active.model, model)) return active;
     const drain = this.drain.child();
-    const chain = this.#options.createFilterChain(model, listener, this.#scope);
+    const chain =
+      model.networkFilters.length === 0 ? CLOSES : this.#options.createFilterChain(model, listener, this.#scope);
     const settings: ConnectionSettings = {
       dispatcher: this.#worker.dispatcher,
       log: this.#worker.log,
