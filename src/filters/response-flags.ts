@@ -39,10 +39,15 @@ export const ResponseFlag = Object.fromEntries(table.map(([short], bit) => [shor
   Record<ResponseFlagName, number>
 >;
 
-/** The names of the set flags joined with ',', or '-'. */
-export function formatResponseFlags(flags: number, long = false): string {
+/** The names of the set flags joined with ',', in the order in which they were set where that is known; or '-'. */
+export function formatResponseFlags(flags: number, long = false, order = 0): string {
   if (flags === 0) return '-';
   let text = '';
+  if (order !== 0) {
+    for (let rest = order; rest > 0; rest = Math.floor(rest / 32))
+      text = table[(rest % 32) - 1]![long ? 1 : 0] + (text === '' ? '' : `,${text}`);
+    return text;
+  }
   for (let bit = 0; bit < table.length; bit++)
     if ((flags & (1 << bit)) !== 0) text += (text === '' ? '' : ',') + table[bit]![long ? 1 : 0];
   return text;

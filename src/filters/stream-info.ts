@@ -91,6 +91,8 @@ export interface StreamInfo {
   readonly responseCodeDetails: string;
   readonly connectionTerminationDetails: string;
   readonly flags: ResponseFlags;
+  /** The order in which the flags were set, five bits each (bit number + 1), the first one highest; 0 = unknown. */
+  readonly flagOrder?: number;
 
   /** The request's trusted client address (XFF, use_remote_address, ...), `ip:port`; port 0 when it came from XFF. */
   readonly downstreamRemoteAddress: string;

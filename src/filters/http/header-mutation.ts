@@ -119,7 +119,11 @@ function compileAppend({ header, appendAction, append, keepEmptyValue }: HeaderV
     if (value === '' && !keepEmptyValue) return;
     if (action === AppendAction.APPEND_IF_EXISTS_OR_ADD || action === AppendAction.ADD_IF_ABSENT)
       headers.append(name, value);
-    else headers.set(name, value);
+    else {
+      // As in Envoy, an overwritten header moves to the end.
+      headers.delete(name);
+      headers.append(name, value);
+    }
   };
 }
 

@@ -10,9 +10,9 @@ export interface ConnectionOutput {
   resumeRead(): void;
   /**
    * `flush`: close once everything written has left, giving the peer the configured delayed-close time to read it.
-   * `abort`: close now. Idempotent.
+   * `flush-no-delay`: close as soon as it has left: the peer isn't sending any more. `abort`: close now. Idempotent.
    */
-  close(how: 'flush' | 'abort'): void;
+  close(how: 'flush' | 'flush-no-delay' | 'abort'): void;
 }
 
 /** The codec half. The owner wraps each call in a dispatcher turn. */

@@ -111,7 +111,6 @@ export class Connection implements ConnectionOutput, TimerTask {
     }
     if (this.#state === Flushing) return;
     this.#state = Flushing;
-    this.closedLocally = true;
     const { dispatcher, delayedCloseTimeoutMs } = this.#settings;
     this.#waitsForPeer = how === 'flush' && delayedCloseTimeoutMs > 0;
     const socket = this.#socket;
@@ -120,6 +119,7 @@ export class Connection implements ConnectionOutput, TimerTask {
         this.#destroy(true);
         return;
       }
+      this.closedLocally = true;
       socket.destroySoon();
     }
     // Only a socket that is read shows that its peer has closed.
@@ -169,7 +169,8 @@ export class Connection implements ConnectionOutput, TimerTask {
       // As in Envoy, a downstream that ends its half ends the connection.
       if (this.#isOpen()) this.#destroy(false);
     } else if (this.#state === Flushing && this.#waitsForPeer) {
-      if (this.#socket.writableLength === 0) this.#destroy(true);
+      // The peer was first, as it should be.
+      if (this.#socket.writableLength === 0) this.#destroy(false);
       else this.#socket.destroySoon();
     }
   }

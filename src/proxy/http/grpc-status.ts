@@ -1,8 +1,6 @@
 /** The gRPC status that stands for an HTTP status (grpc's http-grpc-status-mapping). */
 export function grpcStatusOf(httpStatus: number): number {
   switch (httpStatus) {
-    case 200:
-      return 0;
     case 400:
       return 13;
     case 401:

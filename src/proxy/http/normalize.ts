@@ -6,7 +6,7 @@ import type { WorkerContext } from '../worker-context.ts';
 import type { HeaderMap } from './headers.ts';
 import { localHostAddress } from './local-address.ts';
 import { normalizeHost } from './normalize-host.ts';
-import { normalizeRequestPath } from './normalize-path.ts';
+import { normalizeRequestPath, unescapeSlashes } from './normalize-path.ts';
 import { RequestHeaders } from './request-headers.ts';
 import { UuidSource } from './request-id.ts';
 import type { RouterLocalReply } from './request-sink.ts';
@@ -44,7 +44,7 @@ export class HeaderNormalizer {
   }
 
   /**
-   * Normalises the headers of a new request in place and finds the client's address. Undefined: the request goes on;
+   * Normalises the headers of a new request (that has passed `checkFields`) in place and finds the client's address. Undefined: the request goes on;
    * else it is answered with what is returned. `internalOnlyHeaders` are the route configuration's.
    */
   request(
@@ -53,7 +53,7 @@ export class HeaderNormalizer {
     internalOnlyHeaders: readonly string[] = [],
   ): RouterLocalReply | undefined {
     this.#requests.internal = false;
-    const refusal = this.checkFields(headers) ?? this.target(headers, info.connection.localPort);
+    const refusal = this.target(headers, info.connection.localPort);
     if (refusal !== undefined) return refusal;
     const status = this.#requests.mutate(headers, info, internalOnlyHeaders);
     if (status === 0) return undefined;
@@ -86,7 +86,11 @@ export class HeaderNormalizer {
         return PROXY_ERRORS.absolutePath;
       }
       const normalized = normalizeRequestPath(path, this.#model);
-      if (normalized === undefined) return this.#refusePath();
+      if (normalized === undefined) {
+        // Logged as it was looked at.
+        if (this.#model.escapedSlashes === 'reject-request') headers.path = unescapeSlashes(path);
+        return this.#refusePath();
+      }
       if (typeof normalized === 'string') headers.path = normalized;
       // gRPC clients follow no redirect.
       else if (isGrpc(headers)) return this.#refusePath();

@@ -30,6 +30,7 @@ export class MutableStreamInfo implements StreamInfo {
   responseCodeDetails = '';
   connectionTerminationDetails = '';
   flags = 0;
+  flagOrder = 0;
 
   downstreamRemoteAddress: string;
   downstreamRemoteIp: string;
@@ -72,6 +73,22 @@ export class MutableStreamInfo implements StreamInfo {
   }
 
   setFlag(flag: number): void {
+    if (flag === 0 || (this.flags & flag) !== 0) return;
     this.flags |= flag;
+    this.flagOrder = this.flagOrder * 32 + (32 - Math.clz32(flag));
+  }
+
+  /** The info of a stream that starts over on the same connection, with the same request (an internal redirect). */
+  restarted(nowMs: number, epochMs: number): MutableStreamInfo {
+    const info = new MutableStreamInfo(this.connection, this.protocol, nowMs, epochMs);
+    info.requestCompleteMs = nowMs;
+    info.bytesReceived = this.bytesReceived;
+    info.headerBytesReceived = this.headerBytesReceived;
+    info.downstreamRemoteAddress = this.downstreamRemoteAddress;
+    info.downstreamRemoteIp = this.downstreamRemoteIp;
+    info.downstreamRemotePort = this.downstreamRemotePort;
+    info.streamId = this.streamId;
+    info.#filterState = this.#filterState;
+    return info;
   }
 }

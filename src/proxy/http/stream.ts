@@ -8,6 +8,7 @@ import { reasonPhrase } from '../codec/h1/reason-phrase.ts';
 import { PROXY_ERRORS } from '../proxy-error.ts';
 import { Router } from '../router/router.ts';
 import type { Route, RouteTable } from '../router/route.ts';
+import { streamDuration } from '../router/timeouts.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 import type { ConnectionManagerConfig } from './connection-manager-config.ts';
@@ -28,7 +29,7 @@ CONTINUE.status = 100;
  */
 export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, TimerTask, FormatContext {
   readonly worker: WorkerContext;
-  readonly info: MutableStreamInfo;
+  info: MutableStreamInfo;
   requestHeaders: HeaderMap = new HeaderMap();
   responseHeaders: HeaderMap | undefined = undefined;
   responseTrailers: HeaderMap | undefined = undefined;
@@ -55,6 +56,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   #responseStarted = false;
   #finished = false;
   #isHead = false;
+  /** The response that is made closes the connection. */
+  #closes = false;
   #signal: AbortController | undefined = undefined;
   #idleMs: number;
   readonly #idleTimer = new Timer(this);
@@ -88,10 +91,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       this.#requestTimer = new Timer(this);
       dispatcher.arm(this.#requestTimer, model.requestTimeoutMs);
     }
-    if (model.maxStreamDurationMs > 0) {
-      this.#durationTimer = new Timer(this);
-      dispatcher.arm(this.#durationTimer, model.maxStreamDurationMs);
-    }
+    if (model.maxStreamDurationMs > 0) this.#armDuration(model.maxStreamDurationMs);
   }
 
   get routerOptions(): RouterOptions {
@@ -113,6 +113,12 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   onHeaders(headers: HeaderMap, endStream: boolean): void {
     if (this.#finished) return;
+    const malformed = this.#config.normalizer.checkFields(headers);
+    if (malformed !== undefined) {
+      // As if the codec had refused it: the stream has seen no headers.
+      this.#config.stats.inc(AT.downstream_cx_protocol_error);
+      return this.sendLocalReply(malformed);
+    }
     this.requestHeaders = headers;
     this.#isHead = headers.method === 'HEAD';
     this.info.headerBytesReceived = headers.byteSize();
@@ -135,6 +141,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     }
     if (!model.proxy100Continue && headers.get('expect')?.toLowerCase() === '100-continue') {
       headers.delete('expect');
+      this.#config.chargeResponse(CONTINUE.status);
       this.#handle.sendInformational(CONTINUE);
     }
     if (model.flushAccessLogOnNewRequest) this.#log('DownstreamStart');
@@ -146,8 +153,9 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     if (this.#finished) return;
     this.info.bytesReceived += chunk.length;
     this.#touch();
-    if (endStream) this.#endRequest();
     this.#sendRequestData(chunk, endStream);
+    // A reply to this very chunk came before the request was complete, as in Envoy.
+    if (endStream && !this.#isFinished()) this.#endRequest();
   }
 
   onTrailers(trailers: HeaderMap): void {
@@ -184,10 +192,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     const { info } = this;
     if (info.responseCodeDetails === '' || info.responseCodeDetails === 'via_upstream')
       info.responseCodeDetails = detail !== '' ? detail : 'downstream_remote_disconnect';
-    if (reason === 'remote reset') {
-      info.setFlag(ResponseFlag.DR);
-      this.#config.stats.inc(AT.downstream_rq_rx_reset);
-    } else info.setFlag(ResponseFlag.DC);
+    info.setFlag(reason === 'remote reset' ? ResponseFlag.DR : ResponseFlag.DC);
+    this.#config.stats.inc(AT.downstream_rq_rx_reset);
     this.#finish();
   }
 
@@ -245,6 +251,13 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     info.virtualHostName = route.virtualHost.name;
     info.routeMetadata = route.metadata;
     if (route.action.kind !== 'forward') return;
+    const cluster = this.worker.clusters.get(route.action.clusterName);
+    if (cluster !== undefined) {
+      info.upstreamCluster = cluster.name;
+      info.upstreamClusterObservable = cluster.model.altStatName;
+      info.upstreamClusterMetadata = cluster.model.metadata;
+    }
+    this.#armDuration(streamDuration(route.action, this.requestHeaders, this.#config.model.maxStreamDurationMs));
     const { idleTimeoutMs, requestBufferLimitBytes } = route.action;
     if (idleTimeoutMs !== undefined && idleTimeoutMs !== this.#idleMs) {
       this.#idleMs = idleTimeoutMs;
@@ -252,6 +265,15 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       else this.worker.dispatcher.disarm(this.#idleTimer);
     }
     if (requestBufferLimitBytes !== undefined) this.bufferLimit = requestBufferLimitBytes;
+  }
+
+  /** How long the stream may last, from its start; 0 = without limit. */
+  #armDuration(durationMs: number): void {
+    const { dispatcher } = this.worker;
+    if (durationMs > 0) {
+      this.#durationTimer ??= new Timer(this);
+      dispatcher.timers.arm(this.#durationTimer, this.info.startMs + durationMs);
+    } else if (this.#durationTimer !== undefined) dispatcher.disarm(this.#durationTimer);
   }
 
   /** A filter changed what routing looks at; the next one to need the route gets a fresh one. */
@@ -332,6 +354,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   sendInformational(headers: HeaderMap): void {
     if (this.#finished || this.#responseStarted || !this.#config.model.proxy100Continue) return;
+    this.#config.chargeResponse(headers.status);
     this.#handle.sendInformational(headers);
   }
 
@@ -376,6 +399,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   recreate(headers: HeaderMap, body: readonly Buffer[] = [], trailers?: HeaderMap): boolean {
     if (this.#finished || this.#responseStarted || !this.#requestEnded) return false;
     this.#endPasses();
+    this.#redirected();
     this.requestHeaders = headers;
     const refusal = this.#config.normalizer.target(headers, this.info.connection.localPort);
     if (refusal !== undefined) {
@@ -388,6 +412,18 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       this.#sendRequestData(body[i]!, i === body.length - 1 && trailers === undefined);
     if (trailers !== undefined) this.#sendRequestTrailers(trailers);
     return true;
+  }
+
+  /** What was so far is a stream of its own in logs and counters, as in Envoy. */
+  #redirected(): void {
+    const { stats } = this.#config;
+    const former = this.info;
+    former.responseCodeDetails = 'internal_redirect';
+    former.endMs = this.worker.dispatcher.now;
+    this.#log('DownstreamEnd');
+    stats.inc(AT.downstream_rq_total);
+    stats.inc(AT.downstream_rq_http1_total);
+    this.info = former.restarted(this.worker.dispatcher.now, this.worker.dispatcher.epochNow);
   }
 
   resolveRoute(headers: HeaderMap): Route | undefined {
@@ -408,6 +444,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       return this.#finish();
     }
     const { headers, body } = this.#config.localReplies.render(reply, this);
+    // A bad request says that the two sides may not agree about the framing.
+    if (reply.status === 400 && !this.#config.http1Settings.overrideStreamErrorOnInvalidHttpMessage) this.#closes = true;
     this.localReplyBody = body;
     const endStream = body === '' || this.#isHead;
     const pass = this.#responsePass;
@@ -433,7 +471,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     const config = this.#config;
     this.responseHeaders = headers;
     this.#responseStarted = true;
-    const close = this.#connection.closesAfterResponse() || this.#handle.closesConnection;
+    // A connection whose request isn't complete can't be waited for.
+    const close = this.#connection.closesAfterResponse() || this.#handle.closesConnection || !this.#requestEnded || this.#closes;
     config.normalizer.response(headers, this.requestHeaders, close);
     if (close) this.#handle.closeAfterResponse();
     info.responseCode = headers.status;
@@ -443,6 +482,10 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     if (!this.#requestEnded) config.stats.inc(AT.downstream_rq_response_before_rq_complete);
     this.#handle.sendHeaders(headers, endStream);
     if (endStream) this.#endResponse();
+  }
+
+  #isFinished(): boolean {
+    return this.#finished;
   }
 
   #encodeData(chunk: Buffer, endStream: boolean): void {
@@ -459,6 +502,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   #endResponse(): void {
     this.info.downstreamLastTxMs = this.worker.dispatcher.now;
+    if (!this.#requestEnded) this.#config.stats.inc(AT.downstream_rq_rx_reset);
     this.#finish();
   }
 

@@ -21,9 +21,12 @@ export class ResponseCodeStats {
   }
 
   charge(status: number): void {
-    if (!(status >= 100 && status < 600)) return;
-    const kind = Math.trunc(status / 100);
     if (this.#countsCompleted) (this.#completed ??= this.#scope.counter(`${this.#prefix}upstream_rq_completed`)).inc();
+    if (!(status >= 100 && status < 600)) {
+      (this.#codes[0] ??= this.#scope.counter(`${this.#prefix}upstream_rq_unknown`)).inc();
+      return;
+    }
+    const kind = Math.trunc(status / 100);
     (this.#classes[kind] ??= this.#scope.counter(`${this.#prefix}upstream_rq_${kind}xx`)).inc();
     (this.#codes[status] ??= this.#scope.counter(`${this.#prefix}upstream_rq_${status}`)).inc();
   }

@@ -264,6 +264,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     chargeCode(this, headers.status, headers, host);
     if (headers.status < 500) judgeAnswer(attempt, headers, endStream, this.#plan!.grpc);
     stream.info.responseCodeDetails = 'via_upstream';
+    stream.info.responseCode = headers.status;
     this.#route!.finalizeResponse(headers, stream.requestHeaders, stream.info);
     if (this.#route!.virtualHost.includeAttemptCountInResponse)
       headers.set('x-envoy-attempt-count', String(this.#attemptCount));

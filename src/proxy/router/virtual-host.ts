@@ -19,7 +19,7 @@ export class CompiledVirtualHost implements VirtualHost {
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
   readonly #virtualClusters: readonly MatchedVirtualCluster[];
-  /** Takes what no other virtual cluster does. */
+  /** Takes what no other virtual cluster does; nameless in logs. */
   readonly #otherCluster: VirtualCluster | undefined;
   readonly #requireTls: VirtualHostModel['requireTls'];
   readonly #httpsRedirect: Route;
@@ -43,7 +43,7 @@ export class CompiledVirtualHost implements VirtualHost {
       matchers: headers.map((header) => new HeaderMatcher(header)),
       cluster: blockOf(name),
     }));
-    this.#otherCluster = model.virtualClusters.length === 0 ? undefined : blockOf('other');
+    this.#otherCluster = model.virtualClusters.length === 0 ? undefined : { ...blockOf('other'), name: '' };
     this.#requireTls = model.requireTls;
     this.#httpsRedirect = new HttpsRedirectRoute(this);
     this.#ignorePathParameters = environment.model.ignorePathParametersInPathMatching;

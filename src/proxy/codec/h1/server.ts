@@ -57,7 +57,7 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
   readonly #held = new HeldInput();
   #state: number = IDLE;
   #stream: H1ServerStream | undefined = undefined;
-  #close: '' | 'flush' | 'abort' = '';
+  #close: '' | 'flush' | 'flush-no-delay' | 'abort' = '';
   /** Reading is paused because of read-ahead. */
   #aheadPaused = false;
   /** Inside a call from the socket's side: input is being processed already. */
@@ -93,8 +93,7 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
     this.#ended = true;
     if (this.#stream !== undefined && this.#state !== DEAF) {
       if (this.#state === TUNNEL) return this.#endTunnel();
-      // As Envoy: a client that half-closes has gone, and whoever serves it can stop.
-      this.#die('abort');
+      // As Envoy: a client that half-closes has gone. Its connection's owner closes it, and `onClose` follows.
     }
   }
 
@@ -222,7 +221,7 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
     this.#writer.wireBytes = 0;
     stream.events = this.#factory.newStream(stream);
     // Garbage (a TLS handshake, say) is refused at once instead of being searched for an end of line.
-    if (TOKEN[code] === 0 && this.#stream === stream) {
+    if (TOKEN[code] !== 1 && this.#stream === stream) {
       stream.wireBytesReceived++;
       this.#fail(Http1Error.codecError);
     }
@@ -339,7 +338,8 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
   /** The response is complete; perhaps the request is not, then the connection can't be used again. */
   #finish(stream: H1ServerStream): void {
     this.#release(stream);
-    if (!stream.requestComplete || stream.mustClose) return this.#die('flush');
+    if (!stream.requestComplete) return this.#die('flush');
+    if (stream.mustClose) return this.#die('flush-no-delay');
     this.#state = IDLE;
     // If input is being processed that goes on with what there is; otherwise this turn's end does.
     if (this.#held.bytes > 0 && !this.#reading) this.#writer.schedule();
@@ -352,7 +352,7 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
     for (; stream.pauses > 0; stream.pauses--) this.#output.resumeRead();
   }
 
-  #die(how: 'flush' | 'abort'): void {
+  #die(how: 'flush' | 'flush-no-delay' | 'abort'): void {
     this.#state = DEAF;
     this.#held.clear();
     if (this.#aheadPaused) {

@@ -19,8 +19,8 @@ export const streamOperators: OperatorTable = {
   UPSTREAM_PROTOCOL: plain(({ info }) => info.upstreamProtocol || undefined),
   RESPONSE_CODE: plain(({ info }) => info.responseCode),
   RESPONSE_CODE_DETAILS: responseCodeDetails,
-  RESPONSE_FLAGS: plain(({ info }) => formatResponseFlags(info.flags)),
-  RESPONSE_FLAGS_LONG: plain(({ info }) => formatResponseFlags(info.flags, true)),
+  RESPONSE_FLAGS: plain(({ info }) => formatResponseFlags(info.flags, false, info.flagOrder)),
+  RESPONSE_FLAGS_LONG: plain(({ info }) => formatResponseFlags(info.flags, true, info.flagOrder)),
   CONNECTION_TERMINATION_DETAILS: plain(({ info }) => info.connectionTerminationDetails || undefined),
 
   BYTES_RECEIVED: plain(({ info }) => info.bytesReceived),
