@@ -13,8 +13,8 @@ import { compileRules } from './validation-rules.ts';
 interface FieldPlan {
   readonly field: DescField;
   readonly checks: FieldChecks | undefined;
-  /** The type of the messages in it that have to be looked into. */
-  readonly nested: MessagePlan | undefined;
+  /** The type of the messages in it that have to be looked into. Planned when the first one comes along. */
+  readonly nested: DescMessage | undefined;
   /** A wrapper's inner field is what the rules speak of: it is stored bare, or under `value`. */
   readonly wrapped: boolean;
   readonly deprecated: boolean;
@@ -23,8 +23,8 @@ interface FieldPlan {
 
 interface MessagePlan {
   readonly desc: DescMessage;
-  fields: readonly FieldPlan[];
-  oneofs: readonly DescOneof[];
+  readonly fields: readonly FieldPlan[];
+  readonly oneofs: readonly DescOneof[];
 }
 
 /** A set field that Envoy has deprecated; it still works. */
@@ -67,12 +67,13 @@ export class MessageValidator {
   #planFor(desc: DescMessage): MessagePlan {
     let plan = this.#plans.get(desc.typeName);
     if (plan === undefined) {
-      plan = { desc, fields: [], oneofs: [] };
-      // Known before it is complete: messages contain themselves.
+      const off = getOption(desc, disabled);
+      plan = {
+        desc,
+        fields: off ? [] : desc.fields.map((field) => this.#planField(field)).filter((field) => field !== undefined),
+        oneofs: off ? [] : desc.oneofs.filter((oneof) => getOption(oneof, required)),
+      };
       this.#plans.set(desc.typeName, plan);
-      if (getOption(desc, disabled)) return plan;
-      plan.fields = desc.fields.map((field) => this.#planField(field)).filter((field) => field !== undefined);
-      plan.oneofs = desc.oneofs.filter((oneof) => getOption(oneof, required));
     }
     return plan;
   }
@@ -82,7 +83,7 @@ export class MessageValidator {
     const inner = field.message;
     const wrapped = inner !== undefined && WRAPPER.test(inner.typeName) && inner.typeName !== 'google.protobuf.Value';
     const opaque = inner === undefined || wrapped || inner.typeName === 'google.protobuf.Struct';
-    const nested = opaque || checks?.skip === true ? undefined : this.#planFor(inner);
+    const nested = opaque || checks?.skip === true ? undefined : inner;
     const disallowed = getOption(field, disallowed_by_default);
     if (checks === undefined && nested === undefined && !field.deprecated && !disallowed) return undefined;
     return { field, checks, nested, wrapped, deprecated: field.deprecated, disallowed };
@@ -130,12 +131,12 @@ export class MessageValidator {
         if (checks !== undefined) this.#check(checks.keys, key, `${at}.${key}`);
         this.#walkItem(plan, item, `${at}.${key}`);
       }
-    } else if (plan.nested !== undefined && present) this.#walk(plan.nested, value as Message, at);
+    } else if (plan.nested !== undefined && present) this.#walk(this.#planFor(plan.nested), value as Message, at);
   }
 
   #walkItem(plan: FieldPlan, item: unknown, path: string): void {
     if (plan.checks !== undefined) this.#check(plan.checks.items, plan.wrapped ? unwrap(item) : item, path);
-    if (plan.nested !== undefined) this.#walk(plan.nested, item as Message, path);
+    if (plan.nested !== undefined) this.#walk(this.#planFor(plan.nested), item as Message, path);
   }
 
   #check(checks: readonly Check[], value: unknown, path: string): void {

@@ -106,7 +106,12 @@ async function runOptions(
     log.warn('misc', `Deprecated field: '${field}' at ${path}`);
   for (const flag of options.withoutEffect) log.warn('main', `${flag} has no effect`);
   const server = await loadServer();
-  report.add(place(await server.startServer({ options, loaded, log, logOptions: configuredLog })));
+  try {
+    report.add(place(await server.startServer({ options, loaded, log, logOptions: configuredLog })));
+  } catch (error) {
+    terminal.error(`${PROGRAM}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
   if (report.isRefused) return report.conclude();
   for (const line of report.lines()) log.warn('config', line);
   return undefined;

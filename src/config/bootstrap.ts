@@ -113,7 +113,9 @@ async function readParts(options: BootstrapOptions, registry: TypeRegistry): Pro
       const content = await readFile(configPath);
       parts.push(await readConfig(registry, BootstrapSchema, configPath, content, syntaxOf(configPath), allow));
     } catch (error) {
-      parts.push(failedPart(`unable to read ${configPath}: ${error instanceof Error ? error.message : String(error)}`));
+      const { code, message } = error as NodeJS.ErrnoException;
+      const reason = code === 'ENOENT' ? 'there is no such file' : message;
+      parts.push(failedPart(`unable to read ${configPath}: ${reason}`));
     }
   }
   if (configYaml !== undefined && configYaml !== '')
