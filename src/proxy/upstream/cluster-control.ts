@@ -102,12 +102,13 @@ export class ClusterControl {
   }
 
   start(): void {
+    this.refreshStats();
     this.#discovery.start({
       onEndpoints: (assignment) => {
         if (this.#closed) return;
         const hosts = this.#membership.update(assignment);
-        if (hosts === undefined) this.#stats.inc(CLUSTER_STATS.at.update_no_rebuild);
-        else this.#owner.onHosts(this, hosts);
+        if (hosts !== undefined) this.#owner.onHosts(this, hosts);
+        else if (this.built.discovery.kind !== 'static') this.#stats.inc(CLUSTER_STATS.at.update_no_rebuild);
       },
       onInitialized: () => this.#initialize(),
     });

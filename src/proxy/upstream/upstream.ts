@@ -101,8 +101,11 @@ export type PoolFailureReason = Extract<
 /** Who wants a stream. */
 export interface PoolRequest extends StreamEvents {
   onPoolReady(stream: UpstreamStream): void;
-  /** `transportFailure`: text for %UPSTREAM_TRANSPORT_FAILURE_REASON%, '' if there is none. */
-  onPoolFailure(reason: PoolFailureReason, transportFailure: string): void;
+  /**
+   * `transportFailure`: text for %UPSTREAM_TRANSPORT_FAILURE_REASON%, '' if there is none. `host`: whom it is put down
+   * to (%UPSTREAM_HOST%, `rq_error`); undefined when there were too many pending requests.
+   */
+  onPoolFailure(reason: PoolFailureReason, transportFailure: string, host?: Host): void;
 }
 
 /** A stream on an upstream connection. */

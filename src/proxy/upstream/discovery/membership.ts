@@ -10,8 +10,14 @@ import type { SharedCells } from '../../../lib/shared-cells.ts';
 import type { StatBlock } from '../../../telemetry/stats/stats.ts';
 import type { CellReclaimer } from '../cell-reclaimer.ts';
 import { CLUSTER_STATS } from '../cluster-stats.ts';
-import { DEGRADED_FLAGS, EXCLUDED_FLAGS, HOST_CELLS, HostHealthFlag, UNHEALTHY_FLAGS } from '../host-cells.ts';
-import { hostCellCount } from '../host-cells.ts';
+import {
+  DEGRADED_FLAGS,
+  EXCLUDED_FLAGS,
+  HOST_CELLS,
+  HostHealthFlag,
+  UNHEALTHY_FLAGS,
+  hostCellCount,
+} from '../host-cells.ts';
 import { formatAddress } from '../host.ts';
 
 /**
@@ -77,8 +83,9 @@ export class Membership {
     const next = { cluster: this.#cluster, hosts, localities, overprovisioningFactor, weightedPriorityHealth };
     if (added > 0 || removed > 0) this.#stats.inc(at.membership_change);
     this.#setGauges(hosts);
-    if (isDeepStrictEqual(next, this.#hostSet)) return undefined;
-    return (this.#hostSet = next);
+    const same = hosts.length === 0 ? this.#hostSet.hosts.length === 0 : isDeepStrictEqual(next, this.#hostSet);
+    this.#hostSet = next;
+    return same ? undefined : next;
   }
 
   /** The cluster is gone. */
@@ -109,7 +116,11 @@ export class Membership {
     this.#stats.set(at.membership_healthy, healthy);
     this.#stats.set(at.membership_degraded, degraded);
     this.#stats.set(at.membership_excluded, excluded);
-    if (this.#showMaxWeight) this.#stats.set(at.max_host_weight, Math.max(0, ...hosts.map((host) => host.weight)));
+    if (this.#showMaxWeight)
+      this.#stats.set(
+        at.max_host_weight,
+        hosts.reduce((most, host) => Math.max(most, host.weight), 1),
+      );
   }
 }
 

@@ -56,6 +56,8 @@ export class NodeDnsResolver implements DnsResolver {
 const recordsOf = (addresses: readonly string[]): DnsRecord[] =>
   addresses.map((address) => ({ address, ttlMs: undefined }));
 
+const LOOPBACK: readonly string[] = ['::1', '127.0.0.1'];
+
 /** The names of /etc/hosts; read again when the file has changed. */
 export class HostsFile {
   readonly #path: string;
@@ -78,10 +80,11 @@ export class HostsFile {
     } catch {
       // No file, no names.
     }
-    const found = this.#names.get(wanted);
-    if (found !== undefined) return found;
-    // RFC 6761 section 6.3: never ask the network for these.
-    return wanted === 'localhost' || wanted.endsWith('.localhost') ? ['::1', '127.0.0.1'] : [];
+    const found = this.#names.get(wanted) ?? [];
+    if (wanted !== 'localhost' && !wanted.endsWith('.localhost')) return found;
+    // RFC 6761 section 6.3: never ask the network for these. A family that the file leaves out is there all the same.
+    const missing = LOOPBACK.filter((ip) => !found.some((other) => isIP(other) === isIP(ip)));
+    return [...found, ...missing];
   }
 }
 

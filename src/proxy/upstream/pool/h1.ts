@@ -11,6 +11,14 @@ const CONNECTS_AT_ONCE = 3;
 
 const { at } = CLUSTER_STATS;
 
+/** `request` undefined: cancelled meanwhile. */
+interface PendingFailure {
+  request: PoolRequest | undefined;
+  readonly reason: PoolFailureReason;
+  readonly text: string;
+  readonly host: UpstreamHost | undefined;
+}
+
 /**
  * HTTP/1 connections to one host for one priority. A request takes the connection that was used last; without one it
  * waits, first come first served, and one connection is begun for each that waits, within the circuit breaker. When a
@@ -27,7 +35,7 @@ export class Http1Pool implements DrainablePool, Http1ConnectionOwner {
   #connecting = 0;
   readonly #pending: PoolRequest[] = [];
   /** Requests that fail at the end of this turn, with why. */
-  readonly #failing: { request: PoolRequest | undefined; reason: PoolFailureReason; text: string }[] = [];
+  readonly #failing: PendingFailure[] = [];
   #attachPosted = false;
   #draining = false;
   readonly #runFailures = (): void => this.#failAll();
@@ -63,7 +71,7 @@ export class Http1Pool implements DrainablePool, Http1ConnectionOwner {
     const stream = this.#attach(connection, request);
     if (stream === undefined) {
       this.#ready.push(connection);
-      this.#failLater(request);
+      this.#failLater(request, this.host);
     }
     return stream;
   }
@@ -117,7 +125,7 @@ export class Http1Pool implements DrainablePool, Http1ConnectionOwner {
     for (let i = 0; i < failed.length; i++) this.#dequeued();
     for (const request of failed) {
       this.cluster.stats.inc(at.upstream_rq_pending_failure_eject);
-      this.#failing.push({ request, reason, text: transportFailure });
+      this.#failing.push({ request, reason, text: transportFailure, host: this.host });
     }
     if (failed.length > 0) this.#failAll();
   }
@@ -141,7 +149,7 @@ export class Http1Pool implements DrainablePool, Http1ConnectionOwner {
     const { stats } = this.cluster;
     if (!this.#breaker.tryPending()) {
       stats.inc(at.upstream_rq_pending_overflow);
-      this.#failLater(request);
+      this.#failLater(request, undefined);
       return;
     }
     stats.inc(at.upstream_rq_pending_total);
@@ -195,24 +203,24 @@ export class Http1Pool implements DrainablePool, Http1ConnectionOwner {
       const stream = this.#attach(connection, request);
       if (stream === undefined) {
         this.#ready.push(connection);
-        request.onPoolFailure('overflow', '');
+        request.onPoolFailure('overflow', '', this.host);
       } else request.onPoolReady(stream);
     }
     if (this.#pending.length > 0) this.#connectAsNeeded();
     else if (this.#draining) this.#closeIdle();
   }
 
-  #failLater(request: PoolRequest): void {
-    this.#failing.push({ request, reason: 'overflow', text: '' });
+  #failLater(request: PoolRequest, host: UpstreamHost | undefined): void {
+    this.#failing.push({ request, reason: 'overflow', text: '', host });
     if (this.#failing.length === 1) this.#dispatcher.post(this.#runFailures);
   }
 
   #failAll(): void {
     for (let i = 0; i < this.#failing.length; i++) {
-      const { request, reason, text } = this.#failing[i]!;
+      const { request, reason, text, host } = this.#failing[i]!;
       // A request that one of the others cancels is taken out of the list meanwhile.
       this.#failing[i]!.request = undefined;
-      request?.onPoolFailure(reason, text);
+      request?.onPoolFailure(reason, text, host);
     }
     this.#failing.length = 0;
   }
