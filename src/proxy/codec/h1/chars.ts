@@ -3,9 +3,8 @@
  * per byte is all that the parser does with most of its input.
  */
 
-/** Field names and methods: 0 = not a `tchar`, 1 = tchar, 2 = upper-case letter. */
-export const TOKEN = tableOf("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz", 1);
-mark(TOKEN, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 2);
+/** Field names and methods: 1 = `tchar`. */
+export const TOKEN = tableOf("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
 
 /** Field values and reason phrases: 1 = visible, space, tab or obs-text (0x80-0xff). */
 export const VALUE = new Uint8Array(256).fill(1, 32);
@@ -16,13 +15,14 @@ VALUE[0x7f] = 0;
 export const TARGET = new Uint8Array(256).fill(1, 0x21, 0x7f);
 
 /** `uri-host [":" port]` (RFC 3986 section 3.2): unreserved, sub-delims, percent, colon and the brackets of IPv6. */
-const HOST = tableOf("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%:[]", 1);
+const HOST = tableOf("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%:[]");
 
 export const CR = 13;
 export const LF = 10;
 export const SPACE = 32;
 export const TAB = 9;
 export const COLON = 58;
+export const DEL = 127;
 
 /** Whether every character of `host` may stand in an authority without userinfo. */
 export function isHost(host: string): boolean {
@@ -35,12 +35,8 @@ export function isForbiddenControl(code: number): boolean {
   return (code < 32 && code !== TAB && code !== CR && code !== LF) || code === 0x7f;
 }
 
-function tableOf(characters: string, value: number): Uint8Array {
+function tableOf(characters: string): Uint8Array {
   const table = new Uint8Array(256);
-  mark(table, characters, value);
+  for (let i = 0; i < characters.length; i++) table[characters.charCodeAt(i)] = 1;
   return table;
-}
-
-function mark(table: Uint8Array, characters: string, value: number): void {
-  for (let i = 0; i < characters.length; i++) table[characters.charCodeAt(i)] = value;
 }

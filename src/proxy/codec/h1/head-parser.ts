@@ -1,9 +1,10 @@
 import type { CodecError, Http1Settings } from '../codec.ts';
 import { HeaderMap } from '../../http/headers.ts';
-import { COLON, CR, LF, SPACE, TAB, TOKEN, VALUE, isForbiddenControl } from './chars.ts';
+import { COLON, CR, DEL, LF, SPACE, TAB, TOKEN, isForbiddenControl } from './chars.ts';
 import { NoBody, type BodyKind } from './body-kind.ts';
 import { Http1Error } from './errors.ts';
-import { headerNames } from './header-names.ts';
+import { EMPTY } from './held-input.ts';
+import { headerNames, type HeaderName } from './header-names.ts';
 import { readRequestLine, readStatusLine } from './start-line.ts';
 
 /** `HeadParser.feed` took everything and wants more. */
@@ -13,11 +14,13 @@ export const Failed = -2;
 
 /** How much of a chunk is turned into text at a time: a usual head, and not much of a body behind it. */
 const SLICE = 4096;
+/** For how many fields the names of the message before are remembered. */
+const MAX_EXPECTED = 32;
 
 /**
  * Parses heads (start line and fields, RFC 9112 sections 2-5) and trailer sections, strictly: CRLF only, no line
- * folding, no bare CR, no space around names. Incremental by line: a line that isn't complete is held as text, and is
- * looked at when its LF is there, so that the outcome doesn't depend on how the bytes were split.
+ * folding, no bare CR, no space around names. Incremental by line: a line that isn't complete is held, and is looked at
+ * when its LF is there, so that the outcome doesn't depend on how the bytes were split.
  *
  * Fields that frame the message or belong to this hop don't enter the header map; they are kept beside it for
  * framing.ts and connection-header.ts to judge. The object is used again for the next message of its connection.
@@ -63,7 +66,9 @@ export class HeadParser {
   readonly #isRequest: boolean;
   readonly #settings: Http1Settings;
   readonly #preserveCase: boolean;
-  #held = '';
+  #held = EMPTY;
+  #heldSize = 0;
+  readonly #expected: HeaderName[] = [];
   #refused = false;
   #inStartLine = true;
   #isTrailers = false;
@@ -99,7 +104,7 @@ export class HeadParser {
 
   /** Whether anything of this section has come. */
   get started(): boolean {
-    return this.bytes > 0 || this.#held !== '';
+    return this.bytes > 0 || this.#heldSize > 0;
   }
 
   /** Starts a trailer section; what is known of the head but for `headers` stays. */
@@ -116,108 +121,153 @@ export class HeadParser {
     this.headers = headers;
     this.bytes = 0;
     this.fieldBytes = 0;
-    this.#held = '';
+    this.#heldSize = 0;
     this.#refused = false;
     this.#count = 0;
   }
 
   /** Reads on. Returns where the section ended in `chunk`, or NeedMore, or Failed. The chunk is not kept. */
   feed(chunk: Buffer, from: number, to: number): number {
-    let at = from;
-    for (;;) {
-      const end = to - at > SLICE ? at + SLICE : to;
-      const slice = chunk.toString('latin1', at, end);
-      const held = this.#held;
-      if (held === '' || slice.includes('\n')) {
-        const text = held === '' ? slice : held + slice;
-        const before = this.bytes;
-        const done = this.#lines(text);
-        if (done === Failed) return Failed;
-        if (done !== NeedMore) return at + done - held.length;
-        this.#held = text.slice(this.bytes - before);
-      } else {
-        this.#held = held + slice;
-      }
-      if (this.bytes + this.#held.length > this.#settings.maxHeadersBytes)
-        return this.#fail(Http1Error.headersTooLarge);
-      if (end === to) return NeedMore;
-      at = end;
-    }
+    return this.#heldSize === 0 ? this.#feedDirect(chunk, from, to) : this.#feedHeld(chunk, from, to);
   }
 
-  /** Parses the complete lines of `text`, counting them in `bytes`. Returns where the section ended. */
-  #lines(text: string): number {
-    const length = text.length;
-    const start = this.bytes;
-    let at = 0;
+  #feedDirect(chunk: Buffer, from: number, to: number): number {
+    let at = from;
+    let size = SLICE;
+    for (;;) {
+      const end = to - at > size ? at + size : to;
+      const before = this.bytes;
+      const done = this.#lines(chunk, at, end);
+      if (done !== NeedMore) return done;
+      const read = this.bytes - before;
+      at += read;
+      if (this.bytes + end - at > this.#settings.maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
+      if (end === to) break;
+      // A line longer than what was looked at.
+      if (read === 0) size *= 2;
+    }
+    if (at < to) this.#hold(chunk, at, to);
+    return NeedMore;
+  }
+
+  #feedHeld(chunk: Buffer, from: number, to: number): number {
+    let at = from;
+    while (at < to) {
+      const end = to - at > SLICE ? at + SLICE : to;
+      const heldBefore = this.#heldSize;
+      this.#hold(chunk, at, end);
+      if (this.#held.subarray(heldBefore, this.#heldSize).includes(LF)) {
+        const before = this.bytes;
+        const done = this.#lines(this.#held, 0, this.#heldSize);
+        if (done === Failed) return Failed;
+        if (done !== NeedMore) return at + done - heldBefore;
+        const read = this.bytes - before;
+        this.#held.copyWithin(0, read, this.#heldSize);
+        this.#heldSize -= read;
+      }
+      if (this.bytes + this.#heldSize > this.#settings.maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
+      at = end;
+      if (this.#heldSize === 0 && at < to) return this.#feedDirect(chunk, at, to);
+    }
+    return NeedMore;
+  }
+
+  #hold(chunk: Buffer, from: number, to: number): void {
+    const size = this.#heldSize + to - from;
+    if (size > this.#held.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(256, 2 * size));
+      grown.set(this.#held.subarray(0, this.#heldSize));
+      this.#held = grown;
+    }
+    this.#held.set(chunk.subarray(from, to), this.#heldSize);
+    this.#heldSize = size;
+  }
+
+  /**
+   * Parses the complete lines of `buffer[from..to)`, counting them in `bytes`. Returns where the section ended. Bytes are
+   * looked at in the buffer, strings cut from one conversion of it: each is the fastest way to do that.
+   */
+  #lines(buffer: Buffer, from: number, to: number): number {
+    const text = buffer.toString('latin1', from, to);
+    // Of a position, what has to be added to get the bytes of the section up to there.
+    const offset = this.bytes - from;
+    const { maxHeadersBytes, maxHeadersCount } = this.#settings;
+    let at = from;
     if (this.#inStartLine) {
       const lf = text.indexOf('\n');
       if (lf === -1) return NeedMore;
-      if (lf + 1 > this.#settings.maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
-      // readRequestLine relies on text[lf] being there, so it needs no bounds checks of its own.
+      if (lf + 1 > maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
       const error = this.#isRequest ? readRequestLine(this, text, lf, this.#settings) : readStatusLine(this, text, lf);
       if (error !== undefined) return this.#fail(error);
       this.#inStartLine = false;
-      at = lf + 1;
-      this.bytes = start + at;
+      at += lf + 1;
+      this.bytes = offset + at;
     }
     const { names, values, originalNames } = this.headers;
     for (;;) {
-      // The name.
+      // The name: most often what stood there in the message before.
       let i = at;
-      let hash = 0;
-      let upper = 0;
-      let kind = 0;
       let code = 0;
-      while (i < length && (kind = TOKEN[(code = text.charCodeAt(i))]!) !== 0) {
-        hash = (Math.imul(hash, 31) + code) | 0;
-        upper |= kind;
-        i++;
-      }
-      if (i === length) return NeedMore;
-      if (code !== COLON || i === at) {
-        if (code === CR && i === at) {
-          if (i + 1 === length) return NeedMore;
-          if (text.charCodeAt(i + 1) === LF) return this.#end(start, at + 2);
+      let name = this.#expected[this.#count];
+      if (name !== undefined) {
+        const { bytes } = name;
+        const end = at + bytes.length;
+        if (end < to) {
+          let k = 0;
+          while (i < end && buffer[i] === bytes[k]) {
+            i++;
+            k++;
+          }
         }
-        return this.#failInLine(text, at, i, start);
+        if (i !== end || buffer[i] !== COLON) name = undefined;
       }
-      const nameEnd = i;
+      if (name === undefined) {
+        i = at;
+        while (i < to && TOKEN[(code = buffer[i]!)] === 1) i++;
+        if (i === to) return NeedMore;
+        if (code !== COLON || i === at) {
+          if (code !== CR || i !== at) return this.#failInLine(text, at - from, i - from, offset + from);
+          if (i + 1 === to) return NeedMore;
+          if (buffer[i + 1] !== LF) return this.#failInLine(text, at - from, i - from, offset + from);
+          this.bytes = offset + at + 2;
+          if (this.bytes > maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
+          this.#heldSize = 0;
+          return at + 2;
+        }
+        name = headerNames.find(buffer, at, i);
+        if (this.#count < MAX_EXPECTED) this.#expected[this.#count] = name;
+      }
+      const nameLength = i - at;
 
       // The value, without the whitespace around it.
       i++;
-      while (i < length && ((code = text.charCodeAt(i)) === SPACE || code === TAB)) i++;
+      while (i < to && ((code = buffer[i]!) === SPACE || code === TAB)) i++;
       const valueStart = i;
-      while (i < length && VALUE[(code = text.charCodeAt(i))] === 1) i++;
-      if (i + 1 >= length) {
-        if (i === length || code === CR) return NeedMore;
-        return this.#failInLine(text, at, i, start);
-      }
-      if (code !== CR || text.charCodeAt(i + 1) !== LF) return this.#failInLine(text, at, i, start);
+      while (i < to && ((code = buffer[i]!) >= SPACE ? code !== DEL : code === TAB)) i++;
+      if (i === to || (i + 1 === to && code === CR)) return NeedMore;
+      if (code !== CR || buffer[i + 1] !== LF) return this.#failInLine(text, at - from, i - from, offset + from);
       let valueEnd = i;
-      while (valueEnd > valueStart && ((code = text.charCodeAt(valueEnd - 1)) === SPACE || code === TAB)) valueEnd--;
+      while (valueEnd > valueStart && ((code = buffer[valueEnd - 1]!) === SPACE || code === TAB)) valueEnd--;
       i += 2;
-      if (start + i > this.#settings.maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
-      if (++this.#count > this.#settings.maxHeadersCount && this.#limitCount) {
-        return this.#fail(Http1Error.tooManyHeaders);
-      }
+      if (offset + i > maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
+      if (++this.#count > maxHeadersCount && this.#limitCount) return this.#fail(Http1Error.tooManyHeaders);
 
-      const name = headerNames.lower(text, at, nameEnd, hash);
-      const value = text.slice(valueStart, valueEnd);
-      this.fieldBytes += nameEnd - at + value.length + 3;
-      if (this.#isOrdinary(name, value, text, at, nameEnd)) {
-        names.push(name);
+      const value = text.slice(valueStart - from, valueEnd - from);
+      this.fieldBytes += nameLength + value.length + 3;
+      if (this.#isOrdinary(name, value)) {
+        names.push(name.lower);
         values.push(value);
-        if (originalNames !== undefined) originalNames.push((upper & 2) === 0 ? name : text.slice(at, nameEnd));
+        if (originalNames !== undefined) originalNames.push(name.spelt);
       }
       if (this.#refused) return this.#fail(Http1Error.codecError);
       at = i;
-      this.bytes = start + at;
+      this.bytes = offset + at;
     }
   }
 
   /** False: the field frames the message or belongs to this hop only, and has been noted. */
-  #isOrdinary(name: string, value: string, text: string, from: number, to: number): boolean {
+  #isOrdinary(field: HeaderName, value: string): boolean {
+    const name = field.lower;
     switch (name.length) {
       case 2:
         if (name !== 'te' || !this.#isRequest) return true;
@@ -232,13 +282,13 @@ export class HeadParser {
         if (this.#isTrailers) return this.#refuseInTrailers();
         this.hosts++;
         this.headers.authority = value;
-        if (this.#preserveCase) this.headers.originalHostName = text.slice(from, to);
+        if (this.#preserveCase) this.headers.originalHostName = field.spelt;
         return false;
       case 7:
         if (name !== 'upgrade') return true;
         if (this.#isTrailers) return false;
         this.upgrade = this.upgrade === '' ? value : `${this.upgrade},${value}`;
-        if (this.#preserveCase) this.upgradeName = text.slice(from, to);
+        if (this.#preserveCase) this.upgradeName = field.spelt;
         if (this.hopOrder.includes('u')) return false;
         this.hopOrder += 'u';
         this.upgradeAt = this.headers.names.length;
@@ -248,7 +298,7 @@ export class HeadParser {
         if (name !== 'connection') return true;
         if (this.#isTrailers) return false;
         this.connection = this.connection === '' ? value : `${this.connection},${value}`;
-        if (this.#preserveCase) this.connectionName = text.slice(from, to);
+        if (this.#preserveCase) this.connectionName = field.spelt;
         if (this.hopOrder.includes('c')) return false;
         this.hopOrder += 'c';
         this.connectionAt = this.headers.names.length;
@@ -278,24 +328,17 @@ export class HeadParser {
     return false;
   }
 
-  #end(start: number, at: number): number {
-    this.bytes = start + at;
-    if (this.bytes > this.#settings.maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
-    this.#held = '';
-    return at;
-  }
-
   /** The line from `at` is malformed at `i`, if it is complete; an incomplete one waits for its LF. */
-  #failInLine(text: string, at: number, i: number, start: number): number {
+  #failInLine(text: string, at: number, i: number, before: number): number {
     const lf = text.indexOf('\n', at);
     if (lf === -1) return NeedMore;
-    if (start + lf + 1 > this.#settings.maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
+    if (before + lf + 1 > this.#settings.maxHeadersBytes) return this.#fail(Http1Error.headersTooLarge);
     return this.#fail(isForbiddenControl(text.charCodeAt(i)) ? Http1Error.invalidCharacters : Http1Error.codecError);
   }
 
   #fail(error: CodecError): number {
     this.error = error;
-    this.#held = '';
+    this.#heldSize = 0;
     return Failed;
   }
 }

@@ -338,7 +338,7 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
   /** The response is complete; perhaps the request is not, then the connection can't be used again. */
   #finish(stream: H1ServerStream): void {
     this.#release(stream);
-    if (!stream.requestComplete) return this.#die('flush');
+    if (!stream.requestComplete || stream.linger) return this.#die('flush');
     if (stream.mustClose) return this.#die('flush-no-delay');
     this.#state = IDLE;
     // If input is being processed that goes on with what there is; otherwise this turn's end does.
@@ -379,6 +379,7 @@ class H1ServerStream implements ServerStream {
   /** Malformed: nothing behind it can be read. */
   failed = false;
   mustClose = false;
+  linger = false;
   requestComplete = false;
   /** Was told to wait for `onWritable`. */
   waits = false;
@@ -405,8 +406,9 @@ class H1ServerStream implements ServerStream {
     this.#sent = bytes;
   }
 
-  closeAfterResponse(): void {
+  closeAfterResponse(linger: boolean): void {
     this.mustClose = true;
+    this.linger = linger;
   }
 
   sendInformational(headers: HeaderMap): void {

@@ -23,7 +23,7 @@ export function readRequestLine(
   settings: Http1Settings,
 ): CodecError | undefined {
   let i = 0;
-  while (TOKEN[text.charCodeAt(i)] !== 0) i++;
+  while (TOKEN[text.charCodeAt(i)] === 1) i++;
   if (i === 0 || text.charCodeAt(i) !== SPACE) return malformedAt(text, i);
   const method = knownMethod(text, i);
   if (method === '' && !settings.allowCustomMethods) return Http1Error.codecError;
