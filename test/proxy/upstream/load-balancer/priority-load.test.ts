@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, nat, property, record } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { computePriorityLoad, type LevelHealth } from '../../../../src/proxy/upstream/load-balancer/priority-load.ts';
 
@@ -123,12 +123,11 @@ describe('computePriorityLoad', () => {
   });
 
   test('the load adds up to 100, whatever the health', () => {
-    const anyLevel = fc
-      .record({ hosts: fc.nat(40), healthy: fc.nat(40), degraded: fc.nat(40) })
+    const anyLevel = record({ hosts: nat(40), healthy: nat(40), degraded: nat(40) })
       .filter(({ hosts, healthy, degraded }) => healthy + degraded <= hosts)
       .map(({ hosts, healthy, degraded }) => level(healthy, degraded, hosts));
-    fc.assert(
-      fc.property(fc.array(anyLevel, { minLength: 1, maxLength: 5 }), fc.nat(100), (levels, threshold) => {
+    assert(
+      property(array(anyLevel, { minLength: 1, maxLength: 5 }), nat(100), (levels, threshold) => {
         const load = computePriorityLoad(levels, 1.4, threshold);
         const sum = [...load.healthy, ...load.degraded].reduce((a, b) => a + b, 0);
         expect(sum).toBe(100);
