@@ -134,10 +134,10 @@ export class ClusterControl {
       const use = readBreaker(cells, sharedSlot, priority);
       const retries = retryLimit(limits, use.requests + use.pendingRequests);
       const { at } = BREAKER_STATS;
-      open.set(at.cx_open, Number(use.connections >= limits.maxConnections));
-      open.set(at.rq_open, Number(use.requests >= limits.maxRequests));
-      open.set(at.rq_pending_open, Number(use.pendingRequests >= limits.maxPendingRequests));
-      open.set(at.rq_retry_open, Number(use.retries >= retries));
+      open.set(at.cx_open, isOpen(use.connections, limits.maxConnections));
+      open.set(at.rq_open, isOpen(use.requests, limits.maxRequests));
+      open.set(at.rq_pending_open, isOpen(use.pendingRequests, limits.maxPendingRequests));
+      open.set(at.rq_retry_open, isOpen(use.retries, retries));
       if (remaining === undefined) continue;
       const left = BREAKER_REMAINING_STATS.at;
       remaining.set(left.remaining_cx, Math.max(0, limits.maxConnections - use.connections));
@@ -181,3 +181,6 @@ export class ClusterControl {
       : new LogicalDnsDiscovery(discovery.assignment, environment, this.#stats);
   }
 }
+
+/** A limit of 0 that nothing has run into isn't shown as open, as in Envoy. */
+const isOpen = (use: number, limit: number): number => (use > 0 && use >= limit ? 1 : 0);
