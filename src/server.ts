@@ -14,7 +14,7 @@ import { rawRuntimeValue } from './config/runtime.ts';
 import { buildStaticResources, type StaticResources } from './config/static-resources.ts';
 import { builtinHttpFilters } from './filters/builtin.ts';
 import { HttpFilterRegistry } from './filters/registry.ts';
-import { systemClock } from './lib/clock.ts';
+import { systemClock, type ClockTimer } from './lib/clock.ts';
 import { SystemRandom } from './lib/random.ts';
 import { SharedCells } from './lib/shared-cells.ts';
 import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
@@ -82,6 +82,8 @@ export class Server implements AsyncDisposable {
   #loaded: LoadedBootstrap;
   #resources: StaticResources;
   #listenerBytes = new Map<string, string>();
+  /** Clusters that are configured no more, with when they go. */
+  readonly #retiring = new Map<string, ClockTimer>();
   #fleet: WorkerFleet | undefined;
   #admin: AdminServer | undefined;
   #state: ServerStateName = 'PRE_INITIALIZING';
@@ -168,18 +170,37 @@ export class Server implements AsyncDisposable {
     const resources = await buildStaticResources(loaded, new HttpFilterRegistry(builtinHttpFilters));
     const { problems } = resources;
     if (problems.some(({ severity }) => severity === 'error')) return problems;
-    const names = new Set(resources.clusters.map(({ model }) => model.name));
+    const before = this.#listenerBytes;
     this.#loaded = loaded;
     this.#resources = resources;
     for (const built of resources.clusters) this.#clusters.set(built, false);
     await this.#clusters.initialized();
     await this.#applyClusters();
     const failures = await this.#applyListeners();
-    // Clusters go last: until now a route may have led to them.
-    for (const name of [...this.#clusters.activeNames, ...this.#clusters.warmingNames])
-      if (!names.has(name)) this.#clusters.remove(name);
-    await this.#applyClusters();
+    const drains = [...before].some(([name, bytes]) => this.#listenerBytes.get(name) !== bytes);
+    await this.#retireClusters(drains ? this.#start.options.drainTimeSeconds * 1000 : 0);
     return [...problems, ...failures];
+  }
+
+  /** Clusters go last: routes may lead to them until now, and those of connections that drain for longer. */
+  async #retireClusters(delayMs: number): Promise<void> {
+    const names = new Set(this.#resources.clusters.map(({ model }) => model.name));
+    const retire = (name: string): void => {
+      this.#retiring.delete(name);
+      this.#clusters.remove(name);
+    };
+    for (const name of [...this.#clusters.activeNames, ...this.#clusters.warmingNames]) {
+      this.#retiring.get(name)?.cancel();
+      this.#retiring.delete(name);
+      if (names.has(name)) continue;
+      if (delayMs === 0) retire(name);
+      else
+        this.#retiring.set(
+          name,
+          this.#clock.setTimer(delayMs, () => retire(name)),
+        );
+    }
+    await this.#applyClusters();
   }
 
   /** SIGUSR1, POST /reopen_logs. */
@@ -218,6 +239,7 @@ export class Server implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#setState('DRAINING');
+    for (const timer of this.#retiring.values()) timer.cancel();
     await this.#fleet?.close();
     this.#clusters.close();
     await this.#admin?.close();
