@@ -1,2 +1,34 @@
-/** Where Outrigger differs from Envoy on purpose, by the case's name, with the reason. Shown in docs/differences.md. */
-export const DIFFERENCES: Readonly<Record<string, string>> = {};
+const FRAMING =
+  'Envoy takes it for what was meant; here framing is strict (RFC 9112), so that no two parsers can disagree.';
+const UPSTREAM_FRAMING =
+  'Envoy passes it on; here a response that breaks RFC 9112 is a protocol error of the upstream.';
+const ONE_READ =
+  'A request that came in one piece is read as a whole before its turn ends, so it is complete when the answer is made; Envoy answers between the pieces.';
+
+/** Where Outrigger differs from Envoy, by the name of the case, with the reason. Shown in docs/differences.md. */
+export const DIFFERENCES: Readonly<Record<string, string>> = {
+  'strict: two spaces': FRAMING,
+  'strict: a tab for a space': FRAMING,
+  'strict: two hosts': FRAMING,
+  'strict: obs-fold': FRAMING,
+  'strict: obs-fold with a tab': FRAMING,
+  'strict: a bare LF ends a line': FRAMING,
+  'strict: bare LFs only': FRAMING,
+  'strict: a bare CR in a value': FRAMING,
+  'strict: CR CR LF': FRAMING,
+  'strict: a chunk that is too long': FRAMING,
+  'strict: a chunk size line with a bare LF': FRAMING,
+  'lenient: HTTP/1.0 with transfer-encoding': FRAMING,
+  'strict: an empty host': 'Envoy routes a request with an empty Host; here it is answered like one without (400).',
+  'strict: an upgrade that is not configured':
+    'The same answer; the size of the request headers is logged with the upgrade fields, which Envoy has removed by then.',
+  'lenient: HTTP/1.0 keep-alive':
+    'The same bytes; `connection: keep-alive` is added by the codec, so it is not in RESPONSE_HEADERS_BYTES.',
+  'upstream answers with HTTP/2.0': UPSTREAM_FRAMING,
+  'upstream answers with a status of 99': UPSTREAM_FRAMING,
+  'upstream answers with a status of 1000': UPSTREAM_FRAMING,
+  'upstream answers with obs-fold': UPSTREAM_FRAMING,
+  'upstream answers with 101 unasked':
+    'Envoy passes a 101 that nobody asked for on; here it is a protocol error, so that no connection can be smuggled into another protocol.',
+  'overflow: POST /': ONE_READ,
+};

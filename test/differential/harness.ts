@@ -26,6 +26,8 @@ export interface Observation {
 }
 
 const LOG_WAIT_MS = 400;
+/** Longer than the flush interval of the logs. */
+const LOG_QUIET_MS = 12;
 
 /** One proxy under comparison. */
 export class Subject {
@@ -47,7 +49,7 @@ export class Subject {
     const before = await this.proxy.counters();
     const data = exact === true ? send : send.replaceAll('\n', '\r\n');
     const exchange = await rawExchange(port, data, options);
-    const log = await this.#newLogLines(expectedLogLines);
+    const log = await this.#newLogLines(expectedLogLines ?? options.responses ?? 1, expectedLogLines === undefined);
     const after = await this.#settledCounters(before);
     const counters: Record<string, number> = {};
     for (const [name, value] of [...after].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -78,13 +80,18 @@ export class Subject {
     }
   }
 
-  /** The lines that the access log has got since the last call; waits for `expected` of them, or until it is quiet. */
-  async #newLogLines(expected: number | undefined): Promise<string[]> {
+  /** The lines that the access log has got since the last call; waits for `expected` of them, `more` may follow soon. */
+  async #newLogLines(expected: number, more: boolean): Promise<string[]> {
     const deadline = Date.now() + (expected === 0 ? 30 : LOG_WAIT_MS);
+    let quietSince = Date.now();
+    let seen = -1;
     for (;;) {
       const lines = readLines(join(this.proxy.dir, 'access.log'));
       const fresh = lines.length - this.#logLines;
-      if ((fresh > 0 && fresh >= (expected ?? 1)) || Date.now() > deadline) {
+      if (fresh !== seen) quietSince = Date.now();
+      seen = fresh;
+      const enough = fresh > 0 && fresh >= expected && (!more || Date.now() - quietSince > LOG_QUIET_MS);
+      if (enough || Date.now() > deadline) {
         this.#logLines = lines.length;
         return lines.slice(lines.length - fresh);
       }

@@ -210,7 +210,7 @@ export class FakeStream implements RoutedStream {
     if (this.requestPauses < 0) throw new Error('resumed more often than paused');
   }
 
-  recreate(headers: HeaderMap, body?: readonly Buffer[], trailers?: HeaderMap): boolean {
+  recreate(headers: HeaderMap, _response: HeaderMap, body?: readonly Buffer[], trailers?: HeaderMap): boolean {
     if (!this.acceptsRecreate) return false;
     this.router.destroy();
     this.recreated = { headers, body: Buffer.concat(body ?? []).toString('latin1'), trailers };

@@ -121,8 +121,11 @@ export interface ServerStream extends StreamHandle {
   readonly protocol: HttpProtocol;
   /** HTTP/1.0, or a client that sent `connection: close`: the response must close the connection. */
   readonly closesConnection: boolean;
-  /** The owner decides to close: the response carries `connection: close` and the connection ends after it. Before sendHeaders. */
-  closeAfterResponse(): void;
+  /**
+   * The owner decides to close: the response carries `connection: close` and the connection ends after it. Before
+   * sendHeaders. `linger`: the peer may still be sending, so it is given time to read the response first.
+   */
+  closeAfterResponse(linger: boolean): void;
   /** Bytes of the request header section and of the body so far, as they were on the wire. */
   readonly wireBytesReceived: number;
   readonly wireBytesSent: number;

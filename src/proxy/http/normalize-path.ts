@@ -131,10 +131,7 @@ function needsWork(path: string): boolean {
 
 /** `/..;x/` -> `/../`, `/.;x/` -> `/./` */
 function stripDotParameters(path: string): string {
-  return path
-    .split('/')
-    .map((segment) => (segment.startsWith('..;') ? '..' : segment.startsWith('.;') ? '.' : segment))
-    .join('/');
+  return path.replaceAll(/([/\\]\.\.?);[^/\\]*/g, '$1');
 }
 
 function hexByte(text: string, at: number): number {

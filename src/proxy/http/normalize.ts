@@ -88,7 +88,7 @@ export class HeaderNormalizer {
       const normalized = normalizeRequestPath(path, this.#model);
       if (normalized === undefined) {
         // Logged as it was looked at.
-        if (this.#model.escapedSlashes === 'reject-request') headers.path = unescapeSlashes(path);
+        if (this.#model.escapedSlashes === 'reject-request') headers.path = unescapePath(path);
         return this.#refusePath();
       }
       if (typeof normalized === 'string') headers.path = normalized;
@@ -117,6 +117,12 @@ export class HeaderNormalizer {
 
 function redirectTo(location: string): RouterLocalReply {
   return { ...PROXY_ERRORS.pathNormalizationFailed, status: 307, headers: [['location', location]] };
+}
+
+/** The path part of a request target without escaped slashes; its query as it was. */
+function unescapePath(target: string): string {
+  const query = target.indexOf('?');
+  return query === -1 ? unescapeSlashes(target) : unescapeSlashes(target.slice(0, query)) + target.slice(query);
 }
 
 /** Whether the content type is gRPC's (`application/grpc`, with a suffix `+proto`, or parameters). */

@@ -51,10 +51,10 @@ export interface RoutedStream {
   pauseRequest(): void;
   resumeRequest(): void;
   /**
-   * Starts the stream over with changed request headers (internal redirect); the body and trailers that the router has
+   * Starts the stream over with changed request headers, because `response` redirects it; the body and trailers that the router has
    * kept come along. False: not possible, forward the response. True: this router has been destroyed.
    */
-  recreate(headers: HeaderMap, body?: readonly Buffer[], trailers?: HeaderMap): boolean;
+  recreate(headers: HeaderMap, response: HeaderMap, body?: readonly Buffer[], trailers?: HeaderMap): boolean;
   /** The route that a request with `headers` would take now (targets of internal redirects). Absent: unknown. */
   resolveRoute?(headers: HeaderMap): Route | undefined;
 }

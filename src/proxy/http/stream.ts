@@ -1,6 +1,7 @@
 import type { HttpFilter, LocalReply } from '../../filters/http/filter.ts';
 import { ResponseFlag } from '../../filters/response-flags.ts';
 import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
+import { wireText } from '../../lib/wire-text.ts';
 import { HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
 import type { FormatContext } from '../../telemetry/access-log/access-log.ts';
 import type { CodecError, ServerStream, ServerStreamEvents, StreamResetReason } from '../codec/codec.ts';
@@ -58,6 +59,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   #isHead = false;
   /** The response that is made closes the connection. */
   #closes = false;
+  #isLocalReply = false;
   #signal: AbortController | undefined = undefined;
   #idleMs: number;
   readonly #idleTimer = new Timer(this);
@@ -122,6 +124,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.requestHeaders = headers;
     this.#isHead = headers.method === 'HEAD';
     this.info.headerBytesReceived = headers.byteSize();
+    this.info.protocol = this.#handle.protocol;
     if (this.#headersTimer !== undefined) this.worker.dispatcher.disarm(this.#headersTimer);
     this.#touch();
     if (endStream) this.#endRequest();
@@ -326,7 +329,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   filterReply(_direction: Direction, reply: LocalReply): void {
     const { status, headers, grpcStatus } = reply;
     const details = reply.details.replaceAll(' ', '_');
-    this.sendLocalReply({ status, flag: 0, details, body: reply.body ?? '', headers, grpcStatus });
+    this.sendLocalReply({ status, flag: 0, details, body: wireText(reply.body ?? ''), headers, grpcStatus });
   }
 
   filterFailed(_direction: Direction, error: unknown): void {
@@ -391,16 +394,23 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     if (this.#finished) return;
     this.info.setFlag(flag);
     this.info.responseCodeDetails = details;
-    this.#config.stats.inc(AT.downstream_rq_tx_reset);
+    this.#resetDownstream();
+  }
+
+  /** The response can't be completed: its connection ends, which counts as a reset both ways. */
+  #resetDownstream(): void {
+    const { stats } = this.#config;
+    stats.inc(AT.downstream_rq_tx_reset);
+    stats.inc(AT.downstream_rq_rx_reset);
     this.#handle.reset('local reset');
     this.#finish();
   }
 
-  recreate(headers: HeaderMap, body: readonly Buffer[] = [], trailers?: HeaderMap): boolean {
+  recreate(headers: HeaderMap, response: HeaderMap, body: readonly Buffer[] = [], trailers?: HeaderMap): boolean {
     if (this.#finished || this.#responseStarted || !this.#requestEnded) return false;
     this.#endPasses();
-    this.#redirected();
     this.requestHeaders = headers;
+    this.#redirected(response);
     const refusal = this.#config.normalizer.target(headers, this.info.connection.localPort);
     if (refusal !== undefined) {
       this.#refuse(refusal);
@@ -408,6 +418,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     }
     this.#resolveRoute();
     this.#runRequest(headers, body.length === 0 && trailers === undefined);
+    // As in Envoy, a body that is sent again is counted again.
+    for (const chunk of body) this.info.bytesReceived += chunk.length;
     for (let i = 0; i < body.length; i++)
       this.#sendRequestData(body[i]!, i === body.length - 1 && trailers === undefined);
     if (trailers !== undefined) this.#sendRequestTrailers(trailers);
@@ -415,12 +427,15 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   }
 
   /** What was so far is a stream of its own in logs and counters, as in Envoy. */
-  #redirected(): void {
+  #redirected(response: HeaderMap): void {
     const { stats } = this.#config;
     const former = this.info;
+    former.responseCode = response.status;
     former.responseCodeDetails = 'internal_redirect';
+    this.responseHeaders = response;
     former.endMs = this.worker.dispatcher.now;
     this.#log('DownstreamEnd');
+    this.responseHeaders = undefined;
     stats.inc(AT.downstream_rq_total);
     stats.inc(AT.downstream_rq_http1_total);
     this.info = former.restarted(this.worker.dispatcher.now, this.worker.dispatcher.epochNow);
@@ -439,13 +454,13 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     info.setFlag(reply.flag);
     info.responseCodeDetails = reply.details;
     if (this.#responseStarted) {
-      this.#config.stats.inc(AT.downstream_rq_tx_reset);
-      this.#handle.reset('local reset');
-      return this.#finish();
+      return this.#resetDownstream();
     }
     const { headers, body } = this.#config.localReplies.render(reply, this);
     // A bad request says that the two sides may not agree about the framing.
-    if (reply.status === 400 && !this.#config.http1Settings.overrideStreamErrorOnInvalidHttpMessage) this.#closes = true;
+    if (reply.status === 400 && !this.#config.http1Settings.overrideStreamErrorOnInvalidHttpMessage)
+      this.#closes = true;
+    this.#isLocalReply = true;
     this.localReplyBody = body;
     const endStream = body === '' || this.#isHead;
     const pass = this.#responsePass;
@@ -472,9 +487,10 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.responseHeaders = headers;
     this.#responseStarted = true;
     // A connection whose request isn't complete can't be waited for.
-    const close = this.#connection.closesAfterResponse() || this.#handle.closesConnection || !this.#requestEnded || this.#closes;
+    const close =
+      this.#connection.closesAfterResponse() || this.#handle.closesConnection || !this.#requestEnded || this.#closes;
     config.normalizer.response(headers, this.requestHeaders, close);
-    if (close) this.#handle.closeAfterResponse();
+    if (close) this.#handle.closeAfterResponse(!this.#requestEnded || this.#isLocalReply);
     info.responseCode = headers.status;
     info.headerBytesSent = headers.byteSize();
     info.downstreamFirstTxMs = this.worker.dispatcher.now;

@@ -210,11 +210,11 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
     this.#owner.attemptReady(this);
   }
 
-  onPoolFailure(reason: PoolFailureReason, transportFailure: string): void {
+  onPoolFailure(reason: PoolFailureReason, transportFailure: string, host?: Host): void {
     if (this.#ended) return;
     const { info } = this.#stream;
-    // Nothing was tried at all on an overflow.
-    if (reason === 'overflow') this.host = info.upstreamHost = undefined;
+    // Where pending requests overflow, no host was tried at all.
+    if (reason === 'overflow') this.host = info.upstreamHost = host;
     info.upstreamTransportFailureReason = transportFailure;
     this.#fail(reason, transportFailure);
   }

@@ -25,7 +25,7 @@ export function redirectInternally(
   if (headers === undefined) return false;
   // A method that had to change leaves the body behind.
   const body = headers.method === stream.requestHeaders.method ? feed.body : undefined;
-  return stream.recreate(headers, body?.chunks.slice(), body?.trailers);
+  return stream.recreate(headers, response, body?.chunks.slice(), body?.trailers);
 }
 
 /**

@@ -108,7 +108,7 @@ describe('without local_reply_config', () => {
     [503, 14],
     [504, 14],
     [500, 2],
-    [200, 0],
+    [200, 2],
   ])('a gRPC client gets %i as grpc-status %i', (status, grpcStatus) => {
     expect(render(renderer, { ...direct, status }, grpc)).toMatchObject({
       lines: ['200', 'content-type: application/grpc', `grpc-status: ${grpcStatus}`, 'grpc-message: d%C3%A9'],

@@ -321,7 +321,7 @@ describe('stats', () => {
     const posts = route.virtualHost.virtualCluster(request('/', { method: 'POST' }))!;
     const other = route.virtualHost.virtualCluster(request('/'))!;
     expect([posts.name, posts.stats.prefix]).toEqual(['posts', 'vhost.v.vcluster.posts.']);
-    expect([other.name, other.stats.prefix]).toEqual(['other', 'vhost.v.vcluster.other.']);
+    expect([other.name, other.stats.prefix]).toEqual(['', 'vhost.v.vcluster.other.']);
     expect(stats.value('vhost.v.vcluster.posts.upstream_rq_total')).toBe(0);
     table.close();
     expect(stats.value('vhost.v.vcluster.posts.upstream_rq_total')).toBeUndefined();

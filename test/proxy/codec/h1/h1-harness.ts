@@ -35,7 +35,7 @@ export class RecordingOutput implements ConnectionOutput {
     if (this.pauses < 0) throw new Error('more resumes than pauses');
   }
 
-  close(how: 'flush' | 'abort'): void {
+  close(how: 'flush' | 'flush-no-delay' | 'abort'): void {
     if (this.closes.length === 0) this.closes.push(how);
   }
 
@@ -71,7 +71,7 @@ export class EventLog {
 
 export function describe(headers: HeaderMap): string {
   const { method, path, authority, scheme, protocol, status } = headers;
-  const start = status === 0 ? `${method} ${path}` : String(status);
+  const start = status !== 0 ? String(status) : method !== '' ? `${method} ${path}` : '';
   const pseudo = [
     authority && `authority=${authority}`,
     scheme && `scheme=${scheme}`,
