@@ -5,7 +5,8 @@
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = normalize(word);
   let best: string | undefined;
-  let bestDistance = Math.floor(Math.max(wanted.length, 3) / 3) + 1;
+  // Of a single letter, any other is one edit away.
+  let bestDistance = Math.min(Math.floor(Math.max(wanted.length, 3) / 3) + 1, wanted.length);
   for (const candidate of candidates) {
     const other = normalize(candidate);
     if (Math.abs(other.length - wanted.length) >= bestDistance) continue;

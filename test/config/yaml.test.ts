@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import type { ConfigNode } from '../../src/api/config-node.ts';
@@ -182,27 +182,25 @@ describe('the fast reader', () => {
 
   test('reads no text that the complete one refuses', () => {
     const pieces = fc.constantFrom(
-      ...[
-        'a',
-        'b: ',
-        'c:',
-        '- ',
-        '\n',
-        '\n  ',
-        '\n    ',
-        '{',
-        '}',
-        '[',
-        ']',
-        ',',
-        '"x"',
-        "'y'",
-        '# z',
-        ' ',
-        ':',
-        '|',
-        '1',
-      ],
+      'a',
+      'b: ',
+      'c:',
+      '- ',
+      '\n',
+      '\n  ',
+      '\n    ',
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      '"x"',
+      "'y'",
+      '# z',
+      ' ',
+      ':',
+      '|',
+      '1',
     );
     fc.assert(
       fc.property(fc.array(pieces, { maxLength: 25 }), (parts) => void agrees(`k: ${parts.join('')}\n`)),
