@@ -108,7 +108,8 @@ describe('how a response is framed', () => {
         stream.sendTrailers(response(0, [['x-t', 'v']]));
       },
     };
-    const end = (enableTrailers: boolean): string => answer(GET, serve, { enableTrailers }).output.text.split('hello')[1]!;
+    const end = (enableTrailers: boolean): string =>
+      answer(GET, serve, { enableTrailers }).output.text.split('hello')[1]!;
     expect(end(true)).toBe('\r\n0\r\nx-t: v\r\n\r\n');
     expect(end(false)).toBe('\r\n0\r\n\r\n');
   });
