@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Http1Settings } from '../../../../src/proxy/codec/codec.ts';
 import { ClientHarness, ServerHarness, request } from './h1-harness.ts';
