@@ -103,6 +103,7 @@ export class Server implements AsyncDisposable {
       clock: this.#clock,
       config: resources.stats,
       flushIntervalMs: durationMs(bootstrap.statsFlushInterval) ?? 5000,
+      beforeRead: () => this.#clusters.refreshStats(),
       beforeFlush: () => this.#refreshStats(),
     });
     this.#aggregator.addLocal(0, this.#stats);
@@ -366,7 +367,6 @@ export class Server implements AsyncDisposable {
     stats.set(SERVER.memory_heap_size, memory.heapTotal + memory.external);
     stats.set(SERVER.memory_physical_size, memory.rss);
     stats.set(SERVER.days_until_first_cert_expiring, 0xffff_ffff);
-    this.#clusters.refreshStats();
   }
 
   /** What the admin pages see of this server. */

@@ -20,8 +20,8 @@ const FAMILY = defineStats({ counters: COUNTERS, gauges: GAUGES, histograms: { u
 const thread = new ThreadStats();
 const block = thread.block(FAMILY, 'cluster.bench');
 const counter = thread.counter('cluster.bench.counter');
-const at: number = FAMILY.at['upstream_counter_40']!;
-const time = FAMILY.at.upstream_rq_time;
+const at = FAMILY.at['upstream_counter_40']!;
+const time = FAMILY.at.upstream_rq_time!;
 
 measure('block.inc', () => block.inc(at));
 measure('block.add', () => block.add(at, 128));

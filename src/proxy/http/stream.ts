@@ -60,6 +60,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   /** The response that is made closes the connection. */
   #closes = false;
   #isLocalReply = false;
+  /** The downstream is over its high watermark, and the router has been told to pause. */
+  #blocked = false;
   #signal: AbortController | undefined = undefined;
   #idleMs: number;
   readonly #idleTimer = new Timer(this);
@@ -201,7 +203,9 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   }
 
   onWritable(): void {
-    if (!this.#finished) this.#router?.resumeResponse();
+    if (this.#finished || !this.#blocked) return;
+    this.#blocked = false;
+    this.#router?.resumeResponse();
   }
 
   #endRequest(): void {
@@ -506,7 +510,10 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   #encodeData(chunk: Buffer, endStream: boolean): void {
     this.info.bytesSent += chunk.length;
-    if (!this.#handle.sendData(chunk, endStream) && !endStream) this.#router?.pauseResponse();
+    if (!this.#handle.sendData(chunk, endStream) && !endStream && !this.#blocked) {
+      this.#blocked = true;
+      this.#router?.pauseResponse();
+    }
     if (endStream) this.#endResponse();
   }
 

@@ -16,6 +16,8 @@ export interface StatsAggregatorOptions {
   readonly config?: StatsConfigModel;
   /** Envoy's `stats_flush_interval`. */
   readonly flushIntervalMs?: number;
+  /** Called before stats are read: the place to set gauges that are live in Envoy too. */
+  readonly beforeRead?: () => void;
   /** Called before every flush: the place to set gauges such as `server.uptime`. */
   readonly beforeFlush?: () => void;
   /** Prefixes that the Prometheus names lose, getting no `envoy_` instead (Istio's `istiocustom`). */
@@ -107,6 +109,7 @@ export class StatsAggregator {
 
   /** Takes over what the local sources have to tell. Every reader calls it first. */
   pull(): void {
+    this.#options.beforeRead?.();
     for (const [thread, source] of this.#local) this.register(thread, source.drainRegistrations());
   }
 

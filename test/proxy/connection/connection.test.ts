@@ -200,7 +200,7 @@ describe('Connection', () => {
       pair.client.end('more');
       await pair.closed;
       expect(pair.events).toEqual(['close']);
-      expect([pair.timeouts, pair.connection.closedLocally]).toEqual([0, true]);
+      expect([pair.timeouts, pair.connection.closedLocally]).toEqual([0, false]);
       expect(pair.clock.pending).toBe(0);
     });
 

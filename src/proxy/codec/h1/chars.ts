@@ -20,6 +20,7 @@ const HOST = tableOf("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 export const CR = 13;
 export const LF = 10;
 export const SPACE = 32;
+export const SLASH = 0x2f;
 export const TAB = 9;
 export const COLON = 58;
 export const DEL = 127;

@@ -1,5 +1,5 @@
 import type { CodecError, Http1Settings } from '../codec.ts';
-import { CR, SPACE, TARGET, TOKEN, VALUE, isForbiddenControl } from './chars.ts';
+import { CR, SLASH, SPACE, TARGET, TOKEN, VALUE, isForbiddenControl } from './chars.ts';
 import { Http1Error } from './errors.ts';
 import type { HeadParser } from './head-parser.ts';
 
@@ -14,7 +14,7 @@ const METHODS: ReadonlySet<string> = new Set(
 
 /**
  * Reads `method SP request-target SP HTTP-version CRLF` (RFC 9112 section 3), whose LF is at `lf`. A version other than
- * 1.0 and 1.1, or none as in HTTP/0.9, is left for later to refuse: the message may have worse faults.
+ * 1.0 and 1.1 is left for later to refuse: the message may have worse faults.
  */
 export function readRequestLine(
   head: HeadParser,
@@ -33,7 +33,9 @@ export function readRequestLine(
   while (TARGET[text.charCodeAt(i)] === 1) i++;
   if (i === targetStart) return malformedAt(text, i);
   head.target = text.slice(targetStart, i);
-  if (text.charCodeAt(i) === CR && i + 1 === lf) return undefined;
+  // HTTP/0.9 has no version; nor is anything to follow that could be waited for.
+  if (text.charCodeAt(i) === CR && i + 1 === lf)
+    return text.charCodeAt(targetStart) === SLASH ? Http1Error.lowVersion : Http1Error.codecError;
   if (text.charCodeAt(i) !== SPACE) return malformedAt(text, i);
 
   const version = readVersion(text, i + 1);
