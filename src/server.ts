@@ -19,12 +19,20 @@ import { SystemRandom } from './lib/random.ts';
 import { SharedCells } from './lib/shared-cells.ts';
 import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
 import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
+import { ROUTER_STATS } from './proxy/router/router-stats.ts';
 import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discovery/node-dns-resolver.ts';
 import { staticConfigDump } from './static-config-dump.ts';
 import { createProcessMetrics } from './telemetry/prometheus-process.ts';
 import { StatsAggregator } from './telemetry/stats/aggregator.ts';
 import { ThreadStats } from './telemetry/stats/arena.ts';
-import { LISTENER_MANAGER_STATS, RUNTIME_STATS, SERVER_STATS, WATCHDOG_STATS } from './telemetry/stats/server-stats.ts';
+import {
+  LISTENER_MANAGER_STATS,
+  OVERLOAD_STATS,
+  RUNTIME_STATS,
+  SERVER_STATS,
+  THREAD_LOCAL_CLUSTER_MANAGER_STATS,
+  WATCHDOG_STATS,
+} from './telemetry/stats/server-stats.ts';
 import type { StatBlock } from './telemetry/stats/stats.ts';
 import { WorkerFleet } from './worker-fleet.ts';
 
@@ -109,18 +117,29 @@ export class Server implements AsyncDisposable {
     this.#aggregator.addLocal(0, this.#stats);
     this.#serverStats = this.#stats.block(SERVER_STATS, 'server.');
     this.#listenerStats = this.#stats.block(LISTENER_MANAGER_STATS, 'listener_manager.');
-    for (const name of ['main_thread.', 'workers.', 'server.main_thread.']) this.#stats.block(WATCHDOG_STATS, name);
-    for (let i = 0; i < this.#concurrency; i++) this.#stats.block(WATCHDOG_STATS, `server.worker_${i}.`);
-    const dnsStats = this.#stats.block(DNS_STATS, 'dns.cares.');
+    this.#declareStats();
     const hostsFile = new HostsFile();
     this.#clusters = new ClusterRegistry({
       clock: this.#clock,
       random: new SystemRandom(),
       cells: this.#shared,
       stats: this.#stats,
-      resolver: (servers) => new NodeDnsResolver(servers, hostsFile, dnsStats),
+      resolver: (servers) => new NodeDnsResolver(servers, hostsFile, this.#stats.block(DNS_STATS, 'dns.cares.')),
       onDelta: (delta) => void this.#fleet?.apply(delta),
     });
+  }
+
+  /** Families that dashboards expect of every Envoy, whether or not there is anything to count here. */
+  #declareStats(): void {
+    const stats = this.#stats;
+    stats.block(ROUTER_STATS, 'http.async-client.');
+    stats.block(OVERLOAD_STATS, 'overload.');
+    const threads = ['main_thread', ...Array.from({ length: this.#concurrency }, (_, i) => `worker_${i}`)];
+    for (const thread of threads) {
+      stats.block(WATCHDOG_STATS, `server.${thread}.`);
+      stats.block(THREAD_LOCAL_CLUSTER_MANAGER_STATS, `thread_local_cluster_manager.${thread}.`);
+    }
+    for (const name of ['main_thread.', 'workers.']) stats.block(WATCHDOG_STATS, name);
   }
 
   /** Starts a proxy. `server` is undefined when `problems` has errors: nothing was started then. Rejects if it can't listen. */
