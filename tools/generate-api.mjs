@@ -1,10 +1,21 @@
 // Generates src/api/generated from the .proto files of @grpc/grpc-js-xds and of proto/: the import closure of the
 // entry files below, and an index of message type name -> module, from which src/api/registry.ts loads on demand.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { packApi } from './pack-api.mjs';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'src/api/generated');
@@ -54,6 +65,13 @@ const unavailable = [
   'envoy/extensions/access_loggers/open_telemetry/v3/logs_service.proto',
 ];
 
+/** What every proxy with HTTP listeners loads. */
+const packed = [
+  'envoy/config/bootstrap/v3/bootstrap_pb.js',
+  'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js',
+  'envoy/extensions/filters/http/router/v3/router_pb.js',
+];
+
 const require = createRequire(import.meta.url);
 let packageDir;
 try {
@@ -78,9 +96,10 @@ const stamp = JSON.stringify([
   JSON.parse(readFileSync(join(packageDir, 'package.json'), 'utf8')).version,
   JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).dependencies['@bufbuild/protobuf'],
   readFileSync(import.meta.filename, 'utf8').length,
+  readFileSync(join(import.meta.dirname, 'pack-api.mjs'), 'utf8').length,
   readdirSync(join(root, 'proto'), { recursive: true }).map((file) => [
     file,
-    /\.proto$/.test(file) ? readFileSync(join(root, 'proto', file), 'utf8').length : 0,
+    file.endsWith('.proto') ? readFileSync(join(root, 'proto', file), 'utf8').length : 0,
   ]),
 ]);
 if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) process.exit(0);
@@ -149,9 +168,15 @@ try {
     ))
       index[typeName] = relative(gen, join(gen, file)).replace(/\.d\.ts$/, '.js');
   writeFileSync(join(gen, 'message-index.json'), JSON.stringify(index));
+  packApi(gen, packed);
   writeFileSync(join(gen, '.stamp'), stamp);
-  rmSync(out, { recursive: true, force: true });
-  cpSync(gen, out, { recursive: true });
+  // Swapped in whole: a process that starts meanwhile finds the old ones or the new ones.
+  const [fresh, stale] = [`${out}.fresh`, `${out}.stale`];
+  for (const dir of [fresh, stale]) rmSync(dir, { recursive: true, force: true });
+  cpSync(gen, fresh, { recursive: true });
+  if (existsSync(out)) renameSync(out, stale);
+  renameSync(fresh, out);
+  rmSync(stale, { recursive: true, force: true });
   console.log(`outrigger: generated ${closure.size} API files (${Object.keys(index).length} messages)`);
 } finally {
   rmSync(work, { recursive: true, force: true });

@@ -20,9 +20,9 @@ import type { TypeRegistry } from './type-registry.ts';
 /** The descriptors of a repeated field's items or of a map's values, as singular fields are described. */
 interface ValueType {
   readonly kind: 'scalar' | 'enum' | 'message';
-  readonly scalar?: ScalarType;
-  readonly enum?: DescEnum;
-  readonly message?: DescMessage;
+  readonly scalar: ScalarType | undefined;
+  readonly enum: DescEnum | undefined;
+  readonly message: DescMessage | undefined;
   /** Wrappers are stored bare in a singular field outside a oneof, and as messages elsewhere. */
   readonly bareWrapper: boolean;
 }
@@ -50,6 +50,7 @@ export class MessageReader {
   readonly #registry: TypeRegistry;
   readonly #path: (string | number)[] = [];
   readonly #enums = new Map<DescEnum, Map<string, number>>();
+  readonly #types = new Map<DescField, ValueType>();
 
   constructor(registry: TypeRegistry) {
     this.#registry = registry;
@@ -114,7 +115,7 @@ export class MessageReader {
             return;
           }
         }
-        const value = this.#readValue({ ...typeOf(field), bareWrapper: oneof === undefined }, node);
+        const value = this.#readValue(this.#typeOf(field), node);
         if (value === undefined) return;
         if (oneof === undefined) message[field.localName] = value;
         else message[oneof.localName] = { case: field.localName, value };
@@ -122,8 +123,17 @@ export class MessageReader {
     }
   }
 
+  #typeOf(field: DescField): ValueType {
+    let type = this.#types.get(field);
+    if (type === undefined) {
+      type = typeOf(field);
+      this.#types.set(field, type);
+    }
+    return type;
+  }
+
   #readList(field: DescField & { fieldKind: 'list' }, list: unknown[], node: ConfigNode): void {
-    const type = typeOf(field);
+    const type = this.#typeOf(field);
     const items = node.kind === 'list' ? node.items : [node];
     for (const [index, item] of items.entries()) {
       this.#path.push(index);
@@ -139,7 +149,7 @@ export class MessageReader {
       this.#problem(node, `expected an object, found ${describeNode(node)}`);
       return;
     }
-    const type = typeOf(field);
+    const type = this.#typeOf(field);
     for (const entry of node.entries) {
       this.#path.push(entry.key);
       const key = this.#readMapKey(field.mapKey, entry);
@@ -358,9 +368,9 @@ function typeOf(field: DescField): ValueType {
     field.fieldKind === 'list' ? field.listKind : field.fieldKind === 'map' ? field.mapKind : field.fieldKind;
   return {
     kind: kind as ValueType['kind'],
-    ...(field.scalar !== undefined && { scalar: field.scalar }),
-    ...(field.enum !== undefined && { enum: field.enum }),
-    ...(field.message !== undefined && { message: field.message }),
-    bareWrapper: false,
+    scalar: field.scalar,
+    enum: field.enum,
+    message: field.message,
+    bareWrapper: kind === field.fieldKind && field.oneof === undefined,
   };
 }
