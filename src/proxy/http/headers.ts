@@ -1,8 +1,11 @@
 import type { HeaderField, HeaderList, Headers } from '../../filters/headers.ts';
+import { isToken, safeValue } from './safe-text.ts';
 
 /**
  * Headers of one message as the data path carries them: two parallel arrays for the regular fields, one property for
- * each pseudo-header ('' or 0 = absent). Codecs fill and read the arrays directly; everybody else uses the methods.
+ * each pseudo-header ('' or 0 = absent). Codecs fill and read the arrays directly, with what they have
+ * checked; everybody else uses the methods, which keep out what no field can have: a name that is none is ignored, line
+ * ends and the like in a value become spaces.
  */
 export class HeaderMap implements Headers {
   method = '';
@@ -56,7 +59,7 @@ export class HeaderMap implements Headers {
     if (name.charCodeAt(0) === 58) return this.#setPseudo(name, value);
     const at = this.names.indexOf(name);
     if (at === -1) return this.#push(name, value);
-    this.values[at] = value;
+    this.values[at] = safeValue(value);
     this.#removeFrom(name, at + 1);
   }
 
@@ -129,8 +132,9 @@ export class HeaderMap implements Headers {
   }
 
   #push(name: string, value: string): void {
+    if (!isToken(name)) return;
     this.names.push(name);
-    this.values.push(value);
+    this.values.push(safeValue(value));
     this.originalNames?.push(name);
   }
 

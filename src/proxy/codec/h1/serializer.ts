@@ -1,6 +1,8 @@
 import type { Http1Settings } from '../codec.ts';
 import type { HeaderMap } from '../../http/headers.ts';
+import { safeTarget, safeValue } from '../../http/safe-text.ts';
 import { ChunkedBody, FixedBody, NoBody, Tunnel, UntilCloseBody, type BodyKind } from './body-kind.ts';
+import { SLASH } from './chars.ts';
 import { hasOption } from './connection-header.ts';
 import { properCase } from './header-case.ts';
 import { reasonPhrase } from './reason-phrase.ts';
@@ -27,13 +29,15 @@ export class HeadSerializer {
 
   /** `hasBody`: data or trailers follow. */
   request(headers: HeaderMap, hasBody: boolean): string {
-    const { method, authority } = headers;
+    const { method } = headers;
+    const authority = safeTarget(headers.authority);
+    const path = safeTarget(headers.path);
     const connect = method === 'CONNECT';
     const target = connect
       ? authority
-      : this.#settings.sendFullyQualifiedUrl && headers.path.charCodeAt(0) === 47
-        ? `${headers.scheme || 'http'}://${authority}${headers.path}`
-        : headers.path;
+      : this.#settings.sendFullyQualifiedUrl && path.charCodeAt(0) === SLASH
+        ? `${headers.scheme || 'http'}://${authority}${path}`
+        : path;
     let host = 'host';
     if (this.#proper) host = 'Host';
     else if (this.#preserve && headers.originalHostName !== undefined) host = headers.originalHostName;
@@ -75,7 +79,8 @@ export class HeadSerializer {
     const upgraded = status === 101;
     const bodyless = connected || status < 200 || status === 204;
     let phrase: string | undefined;
-    if (this.#settings.forwardReasonPhrase) phrase = headers.reason;
+    if (this.#settings.forwardReasonPhrase)
+      phrase = headers.reason === undefined ? undefined : safeValue(headers.reason);
     let head = `${http10 ? 'HTTP/1.0' : 'HTTP/1.1'} ${status} ${phrase ?? reasonPhrase(status)}\r\n`;
     head += this.#fields(headers, !bodyless, upgraded);
     if (upgraded && headers.protocol !== '' && !headers.names.includes('upgrade'))
@@ -170,7 +175,7 @@ export class HeadSerializer {
   }
 
   #field(name: string, value: string): string {
-    return `${this.#proper ? properCase.of(name) : name}: ${value}\r\n`;
+    return `${this.#proper ? properCase.of(name) : name}: ${safeValue(value)}\r\n`;
   }
 }
 
