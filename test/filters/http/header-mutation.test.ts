@@ -35,11 +35,11 @@ describe('header mutation', () => {
     expect([...headers!.entries()]).toEqual([
       ['x-q', 'q'],
       ['x-a', 'a0'],
-      ['x-ow', 'o2'],
-      ['x-owe', 'o3'],
       ['x-a', 'r1'],
       ['x-b', 'q||2026'],
       ['x-new', 'new'],
+      ['x-ow', 'o2'],
+      ['x-owe', 'o3'],
       ['x-keep', ''],
     ]);
   });
