@@ -165,6 +165,17 @@ describe('answers', () => {
 describe('bin/outrigger', () => {
   const execute = promisify(execFile);
 
+  /** The launcher in a package of its own, with a main of one line. */
+  function installedPackage(main = ''): string {
+    const root = mkdtempSync(join(dir, 'package-'));
+    mkdirSync(join(root, 'bin'));
+    mkdirSync(join(root, 'dist/api/generated'), { recursive: true });
+    copyFileSync(OUTRIGGER, join(root, 'bin/outrigger'));
+    writeFileSync(join(root, 'dist/main.js'), main);
+    writeFileSync(join(root, 'dist/api/generated/message-index.json'), '{}');
+    return root;
+  }
+
   test('runs through links, by relative and absolute names, with its arguments untouched', async () => {
     const link = join(dir, 'envoy');
     symlinkSync(OUTRIGGER, link);
@@ -184,11 +195,7 @@ describe('bin/outrigger', () => {
   });
 
   test('in an installed package it runs the compiled code; the started pid is the proxy', async () => {
-    const root = join(dir, 'package');
-    mkdirSync(join(root, 'bin'), { recursive: true });
-    mkdirSync(join(root, 'dist'));
-    copyFileSync(OUTRIGGER, join(root, 'bin/outrigger'));
-    writeFileSync(join(root, 'dist/main.js'), 'console.log(process.pid, ...process.argv.slice(2))');
+    const root = installedPackage('console.log(process.pid, ...process.argv.slice(2))');
     const environment = { ...process.env, OUTRIGGER_NODE: process.execPath };
     const child = spawn(join(root, 'bin/outrigger'), ['-c', 'x y'], { env: environment });
     let out = '';
@@ -202,12 +209,10 @@ describe('bin/outrigger', () => {
     ['22.18.9', ' (found 22.18.9)'],
     [undefined, ''],
   ])('with Node.js %s it says in one line what to do', async (version, found) => {
-    const root = mkdtempSync(join(dir, 'old-'));
-    mkdirSync(join(root, 'bin'));
-    copyFileSync(OUTRIGGER, join(root, 'bin/outrigger'));
+    const root = installedPackage();
     const path = join(root, 'path');
     mkdirSync(path);
-    if (version !== undefined) writeFileSync(join(path, 'node'), `#!/bin/sh\necho ${version}\n`, { mode: 0o755 });
+    if (version !== undefined) writeFileSync(join(path, 'node'), `#!/bin/sh\necho v${version}\n`, { mode: 0o755 });
     const failed = await execute('/bin/sh', [join(root, 'bin/outrigger')], { env: { PATH: path } }).catch(
       (error: { code: number; stderr: string }) => error,
     );
