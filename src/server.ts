@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { toJson, type JsonObject } from '@bufbuild/protobuf';
 import { AdminServer } from './admin/admin-server.ts';
-import type { AdminSources, ServerStateName } from './admin/sources.ts';
+import type { AdminSources, ConfigDumpSource, ServerStateName } from './admin/sources.ts';
 import { NodeSchema } from './api/generated/envoy/config/core/v3/base_pb.js';
 import type { ServerStart } from './cli/run.ts';
 import { ENVOY_VERSION, packageVersion } from './cli/version.ts';
@@ -17,6 +17,7 @@ import { HttpFilterRegistry } from './filters/registry.ts';
 import { systemClock, type ClockTimer } from './lib/clock.ts';
 import { SystemRandom } from './lib/random.ts';
 import { SharedCells } from './lib/shared-cells.ts';
+import { connectionCellCount, settleConnections } from './proxy/listener/connection-limit.ts';
 import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
 import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
 import { ROUTER_STATS } from './proxy/router/router-stats.ts';
@@ -88,10 +89,13 @@ export class Server implements AsyncDisposable {
   readonly #listenerStats: StatBlock;
   readonly #stopped = Promise.withResolvers<void>();
   #loaded: LoadedBootstrap;
+  #loadedMs = systemClock.epoch();
   #resources: StaticResources;
   #listenerBytes = new Map<string, string>();
   /** Clusters that are configured no more, with when they go. */
   readonly #retiring = new Map<string, ClockTimer>();
+  /** Where the connections of each listener are counted; kept by name, since one that was removed still drains. */
+  readonly #listenerSlots = new Map<string, number>();
   #fleet: WorkerFleet | undefined;
   #admin: AdminServer | undefined;
   #state: ServerStateName = 'PRE_INITIALIZING';
@@ -192,6 +196,7 @@ export class Server implements AsyncDisposable {
     if (problems.some(({ severity }) => severity === 'error')) return problems;
     const before = this.#listenerBytes;
     this.#loaded = loaded;
+    this.#loadedMs = this.#clock.epoch();
     this.#resources = resources;
     for (const built of resources.clusters) this.#clusters.set(built, false);
     await this.#clusters.initialized();
@@ -284,7 +289,7 @@ export class Server implements AsyncDisposable {
       if (address !== undefined) await this.#admin.listen(address);
     }
     this.#setState('INITIALIZING');
-    const connectionSlot = this.#shared.allocate(1);
+    const connectionSlot = this.#shared.allocate(connectionCellCount(this.#shared.lanes));
     this.#fleet = await WorkerFleet.start({
       concurrency: this.#concurrency,
       settings: {
@@ -304,7 +309,11 @@ export class Server implements AsyncDisposable {
       aggregator: this.#aggregator,
       stats: this.#stats,
       log,
-      onWorkerLost: (index) => this.#clusters.settleLane(index),
+      onWorkerLost: (index) => {
+        this.#clusters.settleLane(index);
+        for (const slot of [connectionSlot, ...this.#listenerSlots.values()])
+          settleConnections(this.#shared, slot, index);
+      },
     });
     this.#serverStats.set(SERVER.concurrency, this.#concurrency);
     this.#applyRuntime();
@@ -334,7 +343,9 @@ export class Server implements AsyncDisposable {
     const before = this.#listenerBytes;
     const after = new Map(listeners.map((listener) => [listener.name, JSON.stringify(listener, bytesAsText)]));
     const remove = [...before.keys()].filter((name) => !after.has(name));
-    const set = listeners.filter(({ name }) => before.get(name) !== after.get(name));
+    const set = listeners
+      .filter(({ name }) => before.get(name) !== after.get(name))
+      .map((listener) => ({ ...listener, connectionSlot: this.#listenerSlot(listener.name) }));
     const outcomes = (await this.#fleet?.apply({ listeners: { set, remove } })) ?? [];
     const failed = new Map(
       outcomes.filter(({ error }) => error !== undefined).map((outcome) => [outcome.name, outcome]),
@@ -351,6 +362,15 @@ export class Server implements AsyncDisposable {
     this.#listenerBytes = after;
     stats.set(LISTENERS.total_listeners_active, after.size);
     return [...failed.values()].map((outcome) => this.#listenFailure(outcome));
+  }
+
+  #listenerSlot(name: string): number {
+    let slot = this.#listenerSlots.get(name);
+    if (slot === undefined) {
+      slot = this.#shared.allocate(connectionCellCount(this.#shared.lanes));
+      this.#listenerSlots.set(name, slot);
+    }
+    return slot;
   }
 
   #listenFailure({ name, error }: ListenerOutcome): Problem {
@@ -388,11 +408,16 @@ export class Server implements AsyncDisposable {
     stats.set(SERVER.days_until_first_cert_expiring, 0xffff_ffff);
   }
 
+  /** The configuration as it stands now. */
+  #configDump(): ConfigDumpSource {
+    return staticConfigDump(this.#loaded, this.#loadedMs, () => this.#fleet?.snapshot.hosts.values() ?? []);
+  }
+
   /** What the admin pages see of this server. */
   #sources(): AdminSources {
+    const dump = (): ConfigDumpSource => this.#configDump();
     const { options, log } = this.#start;
     const metrics = createProcessMetrics();
-    const dump = staticConfigDump(this.#loaded, this.#clock.epoch(), () => this.#fleet?.snapshot.hosts.values() ?? []);
     return {
       server: {
         state: () => (this.#healthCheckFailing ? 'DRAINING' : this.#state),
@@ -409,7 +434,17 @@ export class Server implements AsyncDisposable {
       listeners: {
         listeners: () => Object.entries(this.listeners).map(([name, addresses]) => ({ name, addresses })),
       },
-      configDump: dump,
+      configDump: {
+        get registry() {
+          return dump().registry;
+        },
+        bootstrap: () => dump().bootstrap(),
+        clusters: () => dump().clusters(),
+        listeners: () => dump().listeners(),
+        routes: () => dump().routes(),
+        endpoints: () => dump().endpoints(),
+        secrets: () => dump().secrets(),
+      },
       logging: {
         levels: () => log.levels(),
         setLevel: (name, level) => {

@@ -69,8 +69,6 @@ export class ConnectionManagerConfig {
     this.listenerStats = listenerScope.scope(`http.${sanitizeStatName(model.statPrefix)}.`).block(HTTP_LISTENER_STATS);
     this.http1Settings = {
       ...model.http1,
-      overrideStreamErrorOnInvalidHttpMessage:
-        model.http1.overrideStreamErrorOnInvalidHttpMessage || model.streamErrorOnInvalidHttpMessage,
       sendFullyQualifiedUrl: false,
       maxHeadersCount: model.maxHeadersCount,
       maxHeadersBytes: model.maxHeadersBytes,

@@ -60,6 +60,8 @@ export class FilterPass {
   #detached = 0;
   #bodyWatchers = -1;
   #ended = false;
+  /** Headers have come to the first filter. */
+  hasBegun = false;
   /** Most bytes that a collected body may have. May be changed by a filter before it collects. */
   limit: number;
 
@@ -71,6 +73,7 @@ export class FilterPass {
   }
 
   headers(headers: HeaderMap, endStream: boolean): void {
+    this.hasBegun = true;
     this.#headersFrom(0, headers, endStream);
   }
 

@@ -50,11 +50,13 @@ export class LocalReplyRenderer {
     const { info, requestHeaders, route } = stream;
     const headers = new HeaderMap();
     headers.status = reply.status;
-    const finalized = route !== undefined && (route.action.kind === 'forward' || reply.details === 'direct_response');
+    const kind = route?.action.kind;
+    const toCluster = kind === 'forward' || kind === 'non-forwarding';
+    const finalized = route !== undefined && (toCluster || reply.details === 'direct_response');
     // A redirect's location stands before the headers that its route adds, other headers of a reply behind them.
-    if (finalized && route.action.kind === 'forward') route.finalizeResponse(headers, requestHeaders, info);
+    if (finalized && toCluster) route.finalizeResponse(headers, requestHeaders, info);
     for (const [name, value] of reply.headers ?? []) headers.append(name, value);
-    if (finalized && route.action.kind !== 'forward') route.finalizeResponse(headers, requestHeaders, info);
+    if (finalized && !toCluster) route.finalizeResponse(headers, requestHeaders, info);
 
     info.responseCode = reply.status;
     let body = reply.body;

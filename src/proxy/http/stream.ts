@@ -222,7 +222,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   // ---- the request pass ------------------------------------------------------------------------------------------
 
   #runRequest(headers: HeaderMap, endStream: boolean): void {
-    this.#createFilters();
+    if (!this.#createFilters()) return;
     if (this.#filters.length === 0) {
       this.passHeaders('request', headers, endStream);
       return;
@@ -232,13 +232,20 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.#requestPass.headers(headers, endStream);
   }
 
-  #createFilters(): void {
+  /** False: one of them could not be made, and the request is answered. */
+  #createFilters(): boolean {
     const { filters } = this.#config;
-    for (let i = 0; i < filters.length; i++) {
-      const compiled = filters[i]!;
-      if (compiled.isDisabled(this.route)) continue;
-      const filter = compiled.create(new FilterStream(this, compiled));
-      if (filter !== undefined) this.#filters.push(filter);
+    try {
+      for (let i = 0; i < filters.length; i++) {
+        const compiled = filters[i]!;
+        if (compiled.isDisabled(this.route)) continue;
+        const filter = compiled.create(new FilterStream(this, compiled));
+        if (filter !== undefined) this.#filters.push(filter);
+      }
+      return true;
+    } catch (error) {
+      this.filterFailed('request', error);
+      return false;
     }
   }
 
@@ -468,8 +475,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.localReplyBody = body;
     const endStream = body === '' || this.#isHead;
     const pass = this.#responsePass;
-    // A response that a response filter itself refused doesn't go through the filters again.
-    if (pass !== undefined && this.responseHeaders === undefined) {
+    // In place of a response that filters have seen, or refused themselves, it doesn't go through them again.
+    if (pass !== undefined && !pass.hasBegun) {
       pass.headers(headers, endStream);
       if (!endStream) pass.data(Buffer.from(body, 'latin1'), true);
     } else {
