@@ -18,6 +18,8 @@ export interface ProxyOptions {
   readonly concurrency?: number;
   /** Default: `warning`. */
   readonly logLevel?: LogLevel;
+  /** The process log is appended to this file. Default: stderr. */
+  readonly logPath?: string;
   /** How long `shutDown` waits for requests in flight, seconds. Default: 5. */
   readonly drainTimeSeconds?: number;
 }
@@ -28,7 +30,12 @@ export class ProxyConfigError extends Error {
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[]) {
-    super(problems.filter(({ severity }) => severity === 'error').map(formatProblem).join('\n'));
+    super(
+      problems
+        .filter(({ severity }) => severity === 'error')
+        .map(formatProblem)
+        .join('\n'),
+    );
     this.problems = problems;
   }
 }
@@ -95,6 +102,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     configPath: options.configPath ?? '',
     concurrency: options.concurrency ?? 0,
     logLevel: options.logLevel ?? 'warning',
+    logPath: options.logPath ?? '',
     drainTimeSeconds: options.drainTimeSeconds ?? 5,
     fileFlushIntervalMs: 100,
   };

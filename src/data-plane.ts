@@ -99,6 +99,7 @@ export class DataPlane implements DataPlaneLink {
     this.#listeners = new ListenerSet(this.#worker, {
       createFilterChain: (model, _listener, scope) => new HttpFilterChain(model, scope, environment),
       drain: this.#drain,
+      connectionCells: { shared, globalSlot: settings.connectionSlot, lane: index },
       nextConnectionId: () => this.#nextConnectionId(),
     });
   }

@@ -30,6 +30,8 @@ export interface ListenerModel {
   readonly keepAlive: KeepAliveModel | undefined;
   /** Does not count against the process's limit of downstream connections. */
   readonly ignoreGlobalConnectionLimit: boolean;
+  /** First of the shared cells that count its connections; the control side fills it in. */
+  readonly connectionSlot: number;
   readonly metadata: Metadata | undefined;
 }
 

@@ -90,6 +90,7 @@ export function buildListener(message: Listener, problems: Problems, context: Li
     drainType: message.drainType === 1 ? 'modify-only' : 'default',
     keepAlive: buildKeepAlive(message.socketOptions, problems.at('socket_options')),
     ignoreGlobalConnectionLimit: message.ignoreGlobalConnLimit,
+    connectionSlot: 0,
     metadata: buildMetadata(message.metadata, problems.at('metadata')),
   };
 }

@@ -1,6 +1,7 @@
 import type { AddressModel } from '../../config/common-model.ts';
 import type { ListenerModel } from '../../config/listener-model.ts';
 import type { ResourceDelta } from '../../config/snapshot.ts';
+import { Timer } from '../../lib/timer-wheel.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { Listener, type ListenerOptions } from './listener.ts';
 
@@ -76,6 +77,14 @@ export class ListenerSet {
     this.#draining.add(listener);
     void listener.stopAccepting();
     listener.drainConnections();
+    // What is left after the drain time has had its chance.
+    const end = new Timer({
+      onTimer: () => {
+        this.#draining.delete(listener);
+        void listener.close();
+      },
+    });
+    this.#worker.dispatcher.arm(end, listener.drain.drainTimeMs);
     for (const each of this.#draining) if (each.connectionCount === 0) this.#draining.delete(each);
   }
 }

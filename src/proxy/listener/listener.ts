@@ -38,7 +38,7 @@ export interface ListenerOptions {
   /** The server's; the listener makes its own from it. */
   readonly drain: Drain;
   /** Absent: no limits. */
-  readonly connectionCells?: ConnectionCells;
+  readonly connectionCells?: Omit<ConnectionCells, 'listenerSlot'>;
   /** Numbers connections; unique in the process. */
   readonly nextConnectionId: () => number;
 }
@@ -89,7 +89,7 @@ export class Listener {
     this.#workerStats = this.#scope.scope(`worker_${worker.index}.`).block(LISTENER_WORKER_STATS);
     if (options.connectionCells !== undefined)
       this.#limit = new ConnectionLimit(
-        options.connectionCells,
+        { ...options.connectionCells, listenerSlot: model.connectionSlot },
         worker.runtime,
         model.name,
         model.ignoreGlobalConnectionLimit,

@@ -35,6 +35,7 @@ test('defaults', async () => {
     drainType: 'default',
     keepAlive: undefined,
     ignoreGlobalConnectionLimit: false,
+    connectionSlot: 0,
   });
   expect(model.filterChains[0]!.networkFilters.map(({ kind }) => kind)).toEqual(['http-connection-manager']);
 });

@@ -51,14 +51,14 @@ class World implements AsyncDisposable {
     const { shared } = this.worker.context;
     const { model, problems } = await buildListenerModel({ stat_prefix: 'x', ...config });
     expect(problems).toEqual([]);
-    this.listener = new Listener(model, this.worker.context, {
+    this.listener = new Listener({ ...model, connectionSlot: shared.allocate(2) }, this.worker.context, {
       createFilterChain: ({ name }) => {
         this.chains.push(new Greeter(name));
         return this.chains.at(-1)!;
       },
       drain: this.drain,
       nextConnectionId: () => ++this.#connections,
-      ...(cells && { connectionCells: { shared, globalSlot: shared.allocate(1), listenerSlot: shared.allocate(1) } }),
+      ...(cells && { connectionCells: { shared, globalSlot: shared.allocate(2), lane: 0 } }),
     });
     await this.listener.listen();
   }
