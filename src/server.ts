@@ -23,7 +23,6 @@ import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
 import { ROUTER_STATS } from './proxy/router/router-stats.ts';
 import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discovery/node-dns-resolver.ts';
 import { staticConfigDump } from './static-config-dump.ts';
-import { createProcessMetrics } from './telemetry/prometheus-process.ts';
 import { StatsAggregator } from './telemetry/stats/aggregator.ts';
 import { ThreadStats } from './telemetry/stats/arena.ts';
 import {
@@ -417,7 +416,8 @@ export class Server implements AsyncDisposable {
   #sources(): AdminSources {
     const dump = (): ConfigDumpSource => this.#configDump();
     const { options, log } = this.#start;
-    const metrics = createProcessMetrics();
+    // Loaded with the first scrape: its modules are a good part of the time to start.
+    let metrics: Promise<{ metrics(): Promise<string> }> | undefined;
     return {
       server: {
         state: () => (this.#healthCheckFailing ? 'DRAINING' : this.#state),
@@ -429,7 +429,10 @@ export class Server implements AsyncDisposable {
       },
       stats: this.#aggregator,
       flushStatsOnAdmin: this.#loaded.bootstrap.statsFlush.case === 'statsFlushOnAdmin',
-      processMetrics: () => metrics.metrics(),
+      processMetrics: async () => {
+        metrics ??= import('./telemetry/prometheus-process.ts').then((module) => module.createProcessMetrics());
+        return (await metrics).metrics();
+      },
       clusters: { clusters: () => this.#clusters.statuses() },
       listeners: {
         listeners: () => Object.entries(this.listeners).map(([name, addresses]) => ({ name, addresses })),
