@@ -264,7 +264,6 @@ describe('abort storm', () => {
       'http.ingress.downstream_rq_tx_reset',
       'cluster.backend.upstream_cx_destroy_local_with_active_rq',
       'cluster.backend.upstream_cx_destroy_remote_with_active_rq',
-      'cluster.backend.upstream_cx_idle_timeout',
       'cluster.backend.upstream_cx_protocol_error',
       'cluster.backend.upstream_internal_redirect_succeeded_total',
       'cluster.backend.upstream_rq_per_try_timeout',
