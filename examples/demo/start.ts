@@ -6,11 +6,12 @@ import { startUpstream } from './upstream.ts';
 const configPath = join(import.meta.dirname, '../quickstart.yaml');
 
 const fail = (error: unknown): never => {
-  const { code, port, message } = error as NodeJS.ErrnoException & { port?: number };
+  const message = error instanceof Error ? error.message : String(error);
+  const place = /127\.0\.0\.1:\d+/.exec(message)?.[0];
   console.error(
-    code === 'EADDRINUSE' && port !== undefined
-      ? `The demo needs port ${port} on 127.0.0.1, and another program has it. Stop that program, then run npm start again.`
-      : `The demo could not start: ${message}`,
+    place === undefined || !/EADDRINUSE|already in use/.test(message)
+      ? `The demo could not start: ${message}`
+      : `The demo needs ${place}, and another program has it. Stop that program, then run npm start again.`,
   );
   process.exit(1);
 };
@@ -27,15 +28,19 @@ Outrigger is running examples/quickstart.yaml. Ctrl-C ends it.
 
 Try:
 
-  curl -i http://127.0.0.1:10000/                     # the weighted split
+  curl -i http://127.0.0.1:10000/                        # the weighted split
   curl -i -H 'end-user: jason' http://127.0.0.1:10000/   # a header match: always v2
-  curl -i http://127.0.0.1:10000/flaky                # the upstream fails every other time; a retry hides it
+  curl -i http://127.0.0.1:10000/flaky                   # the upstream fails every other time; a retry hides it
 
 And http://127.0.0.1:10000/fault for an injected delay or abort. Access log lines follow.
 `);
 
+let ending = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => {
+  process.on(signal, () => {
+    // Ctrl-C under npm arrives twice: from the terminal, and passed on by npm.
+    if (ending) return;
+    ending = true;
     for (const upstream of upstreams) {
       upstream.close();
       upstream.closeAllConnections();

@@ -9,7 +9,9 @@ export async function startUpstream(version: string, port: number): Promise<Serv
       response.writeHead(503).end('not this time\n');
       return;
     }
-    response.writeHead(200, { 'content-type': 'text/plain' }).end(`hello from ${version}: ${request.method} ${request.url}\n`);
+    response
+      .writeHead(200, { 'content-type': 'text/plain' })
+      .end(`hello from ${version}: ${request.method} ${request.url}\n`);
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
