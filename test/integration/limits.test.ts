@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ describe('upstream connections', () => {
     await proxy.update(proxyConfig({ upstream: port }));
     const accepted = once(sockets, 'connection');
     client.get('/');
-    const [first] = (await accepted) as [import('node:net').Socket];
+    const [first] = (await accepted) as [Socket];
     first.on('error', () => {});
     await once(first, 'data');
     first.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
@@ -50,7 +50,7 @@ describe('upstream connections', () => {
     client.socket.destroy();
     using next = HttpClient.connect(proxy.port('ingress'));
     next.get('/');
-    const [second] = (await again) as [import('node:net').Socket];
+    const [second] = (await again) as [Socket];
     second.on('error', () => {});
     await once(second, 'data');
     second.write('HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\ntwo');
