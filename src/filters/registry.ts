@@ -1,4 +1,4 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import type { fromBinary } from '@bufbuild/protobuf';
 import { ConfigError, type ConfigType } from './config-type.ts';
 import type { FactoryContext, FilterForStream, HttpFilterType } from './http/filter.ts';
 
@@ -33,12 +33,16 @@ export interface CompiledHttpFilter {
   readonly compileRoute: (config: PerRouteConfig) => unknown;
 }
 
+/** Reads messages; loaded with the first filter, since its modules are a third of a worker's memory when idle. */
+type Decoder = typeof fromBinary;
+
 /** The HTTP filters of one thread, by the type of their config. */
 export class HttpFilterRegistry {
   readonly #byType = new Map<string, HttpFilterRegistration>();
   readonly #byName = new Map<string, HttpFilterRegistration>();
   readonly #routeTypes = new Set<string>();
   readonly #loaded = new Map<HttpFilterRegistration, HttpFilterType>();
+  #decoder: Decoder | undefined = undefined;
   /** Configs that are decoded and prepared already, by the bytes that they came in. */
   readonly #prepared = new WeakMap<Uint8Array, unknown>();
 
@@ -73,12 +77,13 @@ export class HttpFilterRegistry {
     for (const config of configs) {
       if (this.#prepared.has(config.value)) continue;
       const registration = this.#registrationOf(config);
+      this.#decoder ??= (await import('@bufbuild/protobuf')).fromBinary;
       let type = this.#loaded.get(registration);
       if (type === undefined) {
         type = await registration.load();
         this.#loaded.set(registration, type);
       }
-      const message = decode(type.config, config.value);
+      const message = decode(this.#decoder, type.config, config.value);
       await type.prepare?.(message);
       this.#prepared.set(config.value, message);
     }
@@ -87,10 +92,11 @@ export class HttpFilterRegistry {
   /** Compiles the config of a filter in a chain; it must have been prepared. Throws ConfigError. */
   compile(config: TypedConfig, context: FactoryContext): CompiledHttpFilter {
     const type = this.#loaded.get(this.#registrationOf(config));
-    if (type === undefined) throw new Error(`filter '${config.name}' has not been prepared`);
+    const decoder = this.#decoder;
+    if (type === undefined || decoder === undefined) throw new Error(`filter '${config.name}' has not been prepared`);
     const message = this.#prepared.has(config.value)
       ? this.#prepared.get(config.value)
-      : decode(type.config, config.value);
+      : decode(decoder, type.config, config.value);
     const create = type.create(message, context);
     const compiled = new WeakMap<PerRouteConfig, { readonly value: unknown }>();
     return {
@@ -98,7 +104,7 @@ export class HttpFilterRegistry {
       compileRoute(routeConfig) {
         let known = compiled.get(routeConfig);
         if (known === undefined) {
-          known = { value: compileRoute(type, message, routeConfig, context) };
+          known = { value: compileRoute(decoder, type, message, routeConfig, context) };
           compiled.set(routeConfig, known);
         }
         return known.value;
@@ -116,10 +122,10 @@ export class HttpFilterRegistry {
   }
 }
 
-function decode(type: ConfigType<unknown>, value: Uint8Array): unknown {
+function decode(decoder: Decoder, type: ConfigType<unknown>, value: Uint8Array): unknown {
   if (type.desc === undefined) throw new ConfigError('this filter is configured by outrigger.filters.http.typescript');
   try {
-    return fromBinary(type.desc, value);
+    return decoder(type.desc, value);
   } catch (error) {
     throw new ConfigError(
       `not a serialised ${type.typeName}: ${error instanceof Error ? error.message : String(error)}`,
@@ -128,6 +134,7 @@ function decode(type: ConfigType<unknown>, value: Uint8Array): unknown {
 }
 
 function compileRoute(
+  decoder: Decoder,
   type: HttpFilterType,
   filterConfig: unknown,
   { typeName, value }: PerRouteConfig,
@@ -137,6 +144,6 @@ function compileRoute(
   if (type.routeConfig === undefined) throw new ConfigError(`${type.name} has no per-route config`);
   if (typeName !== type.routeConfig.typeName)
     throw new ConfigError(`the per-route config of ${type.name} is ${type.routeConfig.typeName}, not ${typeName}`);
-  const message = decode(type.routeConfig, value);
+  const message = decode(decoder, type.routeConfig, value);
   return type.compileRoute === undefined ? message : type.compileRoute(message, context, filterConfig);
 }
