@@ -128,7 +128,11 @@ export class Server implements AsyncDisposable {
       cells: this.#shared,
       stats: this.#stats,
       resolver: (servers) => new NodeDnsResolver(servers, hostsFile, this.#stats.block(DNS_STATS, 'dns.cares.')),
-      onDelta: (delta) => void this.#fleet?.apply(delta),
+      onDelta: (delta) => {
+        this.#fleet
+          ?.apply(delta)
+          .catch((error: unknown) => start.log.error('upstream', `cannot apply clusters: ${String(error)}`));
+      },
     });
   }
 
@@ -241,12 +245,13 @@ export class Server implements AsyncDisposable {
     if (this.#shuttingDown || this.#fleet === undefined) return this.close();
     this.#shuttingDown = true;
     this.#setState('DRAINING');
+    // Whatever happens meanwhile: a worker that hangs doesn't answer.
+    this.#clock.setTimer(this.#start.options.drainTimeSeconds * 1000, () => void this.close());
     await this.#fleet.drain({ inboundOnly: false, graceful: false, stop: true });
-    const deadline = this.#clock.monotonic() + this.#start.options.drainTimeSeconds * 1000;
     const look = async (): Promise<void> => {
       if (this.#closing !== undefined) return;
       const open = (await this.#fleet?.connectionCount()) ?? 0;
-      if (open === 0 || this.#clock.monotonic() >= deadline) return this.close();
+      if (open === 0) return this.close();
       this.#clock.setTimer(DRAIN_POLL_MS, () => void look());
     };
     await look();

@@ -73,20 +73,31 @@ export class WorkerFleet {
   apply(delta: SnapshotDelta): Promise<readonly ListenerOutcome[]> {
     return this.#enqueue(async () => {
       this.#shareChunks();
-      const [first, ...others] = this.#links.filter((link) => link !== undefined);
-      const outcomes = first === undefined ? [] : await first.apply(delta, this.#bound);
+      const links = this.#links.filter((link) => link !== undefined);
+      let outcomes: readonly ListenerOutcome[] | undefined;
+      while (outcomes === undefined && links.length > 0) outcomes = await this.#applyTo(links.shift()!, delta);
       for (const name of delta.listeners?.remove ?? []) delete this.#bound[name];
       const failed = new Set<string>();
-      for (const { name, addresses, error } of outcomes) {
+      for (const { name, addresses, error } of outcomes ?? []) {
         if (error === undefined) this.#bound[name] = addresses;
         else failed.add(name);
       }
       // What the first could not open keeps its last good version everywhere.
       const accepted = failed.size === 0 ? delta : withoutListeners(delta, failed);
       this.#snapshot.apply(accepted);
-      const rest = await Promise.all(others.map((link) => link.apply(accepted, this.#bound)));
-      return [...outcomes, ...rest.flat().filter(({ error }) => error !== undefined)];
+      const rest = await Promise.all(links.map((link) => this.#applyTo(link, accepted)));
+      return [...(outcomes ?? []), ...rest.flatMap((each) => each ?? []).filter(({ error }) => error !== undefined)];
     });
+  }
+
+  /** Undefined: the worker died over it; its successor gets everything anew. */
+  async #applyTo(link: DataPlaneLink, delta: SnapshotDelta): Promise<readonly ListenerOutcome[] | undefined> {
+    try {
+      return await link.apply(delta, this.#bound);
+    } catch (error) {
+      if (this.#links.includes(link)) throw error;
+      return undefined;
+    }
   }
 
   async drain(request: DrainRequest): Promise<void> {
@@ -152,7 +163,8 @@ export class WorkerFleet {
   }
 
   async #respawn(index: number): Promise<void> {
-    if (this.#closed) return;
+    // One that died while it was started has been noticed twice.
+    if (this.#closed || this.#links[index] !== undefined) return;
     try {
       const thread = await this.#spawn(index);
       await thread.apply(this.#snapshot.whole(), this.#bound);

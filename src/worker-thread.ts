@@ -24,6 +24,9 @@ interface Call {
   reject(error: Error): void;
 }
 
+/** How long a thread may take to write out its logs when it is closed. */
+const CLOSE_GRACE_MS = 2000;
+
 /** A data plane on a thread of its own, driven by messages. */
 export class WorkerThread implements DataPlaneLink {
   readonly index: number;
@@ -113,7 +116,11 @@ export class WorkerThread implements DataPlaneLink {
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
-    await this.#call<void>((call) => ({ type: 'close', call })).catch(() => {});
+    // A thread that hangs (in a filter, say) doesn't answer.
+    const grace = Promise.withResolvers<void>();
+    const timer = setTimeout(grace.resolve, CLOSE_GRACE_MS);
+    await Promise.race([this.#call<void>((call) => ({ type: 'close', call })), grace.promise]).catch(() => {});
+    clearTimeout(timer);
     await this.#worker.terminate();
   }
 

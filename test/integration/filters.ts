@@ -53,7 +53,7 @@ export const faulty = defineHttpFilter({
     },
 });
 
-/** Ends its worker thread when a request has `x-crash`: `throw` in a timer, or `exit`. */
+/** Ends its worker thread when a request has `x-crash`: `throw` in a timer, or `exit`; or hangs it: `spin`. */
 export const crash = defineHttpFilter({
   name: 'crash',
   config: jsonConfig<object>({ type: 'object' }),
@@ -61,6 +61,7 @@ export const crash = defineHttpFilter({
     onRequestHeaders(headers) {
       const how = headers.get('x-crash');
       if (how === 'exit') process.exit(1);
+      while (how === 'spin');
       if (how === 'throw')
         setTimeout(() => {
           throw new Error('crashed on purpose');
