@@ -1,9 +1,9 @@
 import { DEFAULT_OPTIONS, type ServerOptions } from './cli/options.ts';
 import { logOptions } from './cli/log-options.ts';
-import { loadBootstrap } from './config/bootstrap.ts';
+import { loadBootstrap, withoutConsequences, withPositions, type LoadedBootstrap } from './config/bootstrap.ts';
 import { formatProblem } from './config/format-problem.ts';
 import type { Problem } from './config/problem.ts';
-import { Server } from './server.ts';
+import { Server, validateConfig } from './server.ts';
 import type { LogLevel } from './telemetry/log-level.ts';
 import { ProcessLog } from './telemetry/log.ts';
 
@@ -76,8 +76,9 @@ export class Proxy implements AsyncDisposable {
   /** Replaces the config while traffic flows. Throws ProxyConfigError, and changes nothing, if it is refused. */
   async update(config: ProxyConfig): Promise<void> {
     const loaded = await loadBootstrap(bootstrapOptions(this.#options, config));
-    const problems = loaded.problems.some(isError) ? loaded.problems : await this.#server.update(loaded);
-    if (problems.some(isError)) throw new ProxyConfigError(problems);
+    if (loaded.problems.some(isError)) throw await refusal(loaded);
+    const problems = await this.#server.update(loaded);
+    if (problems.some(isError)) throw new ProxyConfigError(withPositions(problems, loaded.locate));
   }
 
   /** Ends gracefully: requests in flight finish first. */
@@ -107,12 +108,20 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     fileFlushIntervalMs: 100,
   };
   const loaded = await loadBootstrap(bootstrapOptions(serverOptions, options.config));
-  if (loaded.problems.some(isError)) throw new ProxyConfigError(loaded.problems);
+  if (loaded.problems.some(isError)) throw await refusal(loaded);
   const log = logOptions(serverOptions);
   const start = { options: serverOptions, loaded, log: new ProcessLog(log), logOptions: log };
   const { server, problems } = await Server.start(start);
-  if (server === undefined) throw new ProxyConfigError(problems);
+  if (server === undefined) throw new ProxyConfigError(withPositions(problems, loaded.locate));
   return new Proxy(server, serverOptions, problems);
+}
+
+/** What could be read of a config is built as well, so that everything that is wrong with it is told at once. */
+async function refusal(loaded: LoadedBootstrap): Promise<ProxyConfigError> {
+  const { problems, locate } = loaded;
+  if (problems.some(({ severity, path }) => severity === 'error' && path === '')) return new ProxyConfigError(problems);
+  const found = withoutConsequences(await validateConfig(loaded), problems);
+  return new ProxyConfigError([...problems, ...withPositions(found, locate)]);
 }
 
 const isError = ({ severity }: Problem): boolean => severity === 'error';

@@ -101,7 +101,11 @@ async function runOptions(
     if (!report.isUnreadable) report.add(place(await (await loadServer()).validateConfig(loaded)));
     return report.conclude();
   }
-  if (report.isRefused) return report.conclude();
+  if (report.isRefused) {
+    // What the builders find is told in the same run.
+    if (!report.isUnreadable) report.add(place(await (await loadServer()).validateConfig(loaded)));
+    return report.conclude();
+  }
   for (const { path, field } of options.skipDeprecatedLogs ? [] : loaded.deprecated)
     log.warn('misc', `Deprecated field: '${field}' at ${path}`);
   for (const flag of options.withoutEffect) log.warn('main', `${flag} has no effect`);
@@ -112,7 +116,11 @@ async function runOptions(
     terminal.error(`${PROGRAM}: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   }
-  if (report.isRefused) return report.conclude();
+  if (report.isRefused) {
+    // What the builders find is told in the same run.
+    if (!report.isUnreadable) report.add(place(await (await loadServer()).validateConfig(loaded)));
+    return report.conclude();
+  }
   for (const line of report.lines()) log.warn('config', line);
   return undefined;
 }

@@ -41,11 +41,8 @@ describe('createProxy', () => {
 
   test('refuses a config with every problem at once', async () => {
     const config = proxyConfig({
-      routes: [
-        { match: { prefix: '/' }, route: { cluster: 'nowhere' } },
-        { match: { prefix: '/a' }, route: { cluster: 'backend', timeout: 'soon' } },
-      ],
-      clusters: [cluster('backend', 80, { lb_polcy: 'RANDOM' })],
+      routes: [{ match: { prefix: '/' }, route: { cluster: 'nowhere' } }],
+      clusters: [cluster('backend', 80, { lb_polcy: 'RANDOM', connect_timeout: 'soon' })],
     });
     const error = await createProxy({ config }).then(
       () => undefined,
@@ -56,8 +53,9 @@ describe('createProxy', () => {
     const paths = problems.map(({ path }) => path);
     expect(paths).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/routes\[1\]\.route\.timeout$/),
+        expect.stringMatching(/clusters\[0\]\.connect_timeout$/),
         expect.stringMatching(/clusters\[0\]\.lb_polcy$/),
+        expect.stringMatching(/routes\[0\]\.route\.cluster$/),
       ]),
     );
     expect(message).toMatch(/lb_policy/);

@@ -61,7 +61,7 @@ export const crash = defineHttpFilter({
     onRequestHeaders(headers) {
       const how = headers.get('x-crash');
       if (how === 'exit') process.exit(1);
-      while (how === 'spin');
+      if (how === 'spin') for (;;);
       if (how === 'throw')
         setTimeout(() => {
           throw new Error('crashed on purpose');
