@@ -47,7 +47,10 @@ export class ProxyProcess implements AsyncDisposable {
     this.#output = output;
   }
 
-  /** `config` is YAML in which `@DIR@` stands for a fresh folder; its admin listens on port 0. */
+  /**
+   * `config` is YAML in which `@DIR@` stands for a fresh folder; its admin listens on port 0. `args` go before the
+   * defaults: one worker, logs written at once, no process log but errors.
+   */
   static async start(
     name: string,
     binary: string,
@@ -58,10 +61,13 @@ export class ProxyProcess implements AsyncDisposable {
     const file = join(dir, 'config.yaml');
     writeFileSync(file, config.replaceAll('@DIR@', dir));
     const adminFile = join(dir, 'admin.txt');
+    const defaults = ['--concurrency', '1', '--file-flush-interval-msec', '5', '-l', 'error'];
+    const flags: string[] = [];
+    for (let i = 0; i < defaults.length; i += 2)
+      if (!args.includes(defaults[i]!)) flags.push(defaults[i]!, defaults[i + 1]!);
     const child = spawn(
       binary,
-      // prettier-ignore
-      ['-c', file, '--concurrency', '1', '--disable-hot-restart', '--admin-address-path', adminFile, '--file-flush-interval-msec', '5', '-l', 'error', ...args],
+      ['-c', file, '--disable-hot-restart', '--admin-address-path', adminFile, ...flags, ...args],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     const output: string[] = [];
