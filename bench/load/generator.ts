@@ -49,10 +49,8 @@ export async function load(
     script,
     `wrk.method = "${test.method}"\nwrk.body = ${test.requestBytes > 0 ? `string.rep("y", ${test.requestBytes})` : 'nil'}\n`,
   );
-  const { stdout } = await run('taskset', [
-    ...['-c', String(cpu), wrk, '-t', '1', '-c', String(test.connections), '-d', `${seconds}s`, '--timeout', '30s'],
-    ...['--latency', '-s', script, url],
-  ]);
+  const options = `-t 1 -c ${test.connections} -d ${seconds}s --timeout 30s --latency -s`.split(' ');
+  const { stdout } = await run('taskset', ['-c', String(cpu), wrk, ...options, script, url]);
   const errors = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0);
   const sockets =
     /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout)?.slice(1).map(Number) ?? [];

@@ -41,8 +41,7 @@ export async function buildStaticResources(
   );
   const stats = buildStatsConfig(bootstrap.statsConfig, found.at('stats_config'));
   const unreadable = new Set(loaded.problems.filter(({ severity }) => severity === 'error').map(({ path }) => path));
-  for (const [i, listener] of listeners.entries())
-    await checkHttpFilters(listener, filters, at.at('listeners').at(i));
+  for (const [i, listener] of listeners.entries()) await checkHttpFilters(listener, filters, at.at('listeners').at(i));
   const problems = [
     ...loaded.problems,
     // What couldn't be read has been reported; that it is missing now is no news.

@@ -15,7 +15,7 @@ const LEVELS = 5;
  */
 export class TimerWheel {
   readonly #clock: Clock;
-  readonly #slots: (Timer | undefined)[] = new Array(SLOTS * LEVELS).fill(undefined);
+  readonly #slots: (Timer | undefined)[] = Array.from({ length: SLOTS * LEVELS });
   /** The tick (ms since `#origin`) up to which everything has fired. */
   #tick = 0;
   readonly #origin: number;

@@ -116,7 +116,8 @@ describe('TimerWheel', () => {
             deadlines[timer] = undefined;
             wheel.disarm(timers[timer]!);
           }
-          for (const deadline of deadlines) if (deadline !== undefined) expect(deadline).toBeGreaterThanOrEqual(clock.monotonic());
+          for (const deadline of deadlines)
+            if (deadline !== undefined) expect(deadline).toBeGreaterThanOrEqual(clock.monotonic());
         }
         clock.advance(1_000_000);
         expect(deadlines.every((deadline) => deadline === undefined)).toBe(true);

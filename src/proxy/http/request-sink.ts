@@ -1,3 +1,4 @@
+import type { AccessLogModel } from '../../config/common-model.ts';
 import type { Route } from '../router/route.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { ProxyErrorEntry } from '../proxy-error.ts';
@@ -76,5 +77,5 @@ export interface RouterOptions {
   readonly suppressGrpcRequestFailureCodeStats: boolean;
   /** Names of headers to check strictly (`strict_check_headers`). */
   readonly strictCheckHeaders: readonly string[];
-  readonly upstreamAccessLogs: readonly import('../../config/common-model.ts').AccessLogModel[];
+  readonly upstreamAccessLogs: readonly AccessLogModel[];
 }

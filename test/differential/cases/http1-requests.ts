@@ -173,7 +173,10 @@ export const cases: readonly Case[] = [
   ),
   // pieces
   // Whether the pool has a connection left depends on how the exchange before ended.
-  one('strict', 'a head in pieces', 'GET /x HT', { pieces: ['TP/1.1\r\nHo', 'st: a\r\n\r', '\n'], ignore: ['counters'] }),
+  one('strict', 'a head in pieces', 'GET /x HT', {
+    pieces: ['TP/1.1\r\nHo', 'st: a\r\n\r', '\n'],
+    ignore: ['counters'],
+  }),
   one('strict', 'a body in pieces', `POST /x HTTP/1.1\n${HOST}Content-Length: 10\n\n`, { pieces: ['hello', 'world'] }),
   bad('the client goes in the middle of a head', `GET /x HTTP/1.1\nHos`, { end: true }),
   bad('the client goes in the middle of a body', `POST /x HTTP/1.1\n${HOST}Content-Length: 10\n\nhel`, {
