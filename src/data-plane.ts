@@ -58,7 +58,10 @@ export class DataPlane implements DataPlaneLink {
     // Each worker counts in steps of their number, so that an id is unique in the process.
     this.#connectionIdStep = Math.max(1, settings.concurrency);
     this.#connectionId = index;
-    const dispatcher = new Dispatcher(clock);
+    const dispatcher = new Dispatcher(clock, {
+      afterInput: (callback) => void setImmediate(callback),
+      onError: (error) => log.error('connection', `failed: ${error instanceof Error ? error.stack : String(error)}`),
+    });
     this.#accessLogs = new AccessLogs({
       clock,
       random,

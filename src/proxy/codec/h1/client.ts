@@ -134,6 +134,10 @@ export class H1ClientConnection implements ConnectionInput, BodyReaderOwner {
     if (this.#closed) this.onClose();
   }
 
+  flushFailed(): void {
+    this.#output.close('abort');
+  }
+
   // ---- reading ----------------------------------------------------------------------------------------------------
 
   get #paused(): boolean {

@@ -123,6 +123,10 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
     if (this.#close !== '') this.#output.close(this.#close);
   }
 
+  flushFailed(): void {
+    this.#output.close('abort');
+  }
+
   // ---- reading ----------------------------------------------------------------------------------------------------
 
   /** Whether input has to wait. */
