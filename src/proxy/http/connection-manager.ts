@@ -34,7 +34,7 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
   readonly bufferLimit: number;
   readonly #connection: DownstreamConnection;
   readonly #codec: H1ServerConnection;
-  readonly #streams = new Set<HttpStream>();
+  #streams = 0;
   readonly #idleTimer = new Timer(this);
   #durationTimer: Timer | undefined = undefined;
   #requests = 0;
@@ -64,7 +64,7 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
 
   onData(chunk: Buffer): void {
     const { stats } = this.config;
-    if (this.#requests === 0 && this.#streams.size === 0) this.#countProtocol();
+    if (this.#requests === 0 && this.#streams === 0) this.#countProtocol();
     stats.add(AT.downstream_cx_rx_bytes_total, chunk.length);
     this.#codec.onData(chunk);
   }
@@ -97,7 +97,7 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
     const { stats } = this.config;
     const local = this.#connection.closedLocally;
     stats.inc(local ? AT.downstream_cx_destroy_local : AT.downstream_cx_destroy_remote);
-    if (this.#streams.size > 0) {
+    if (this.#streams > 0) {
       stats.inc(AT.downstream_cx_destroy_active_rq);
       stats.inc(local ? AT.downstream_cx_destroy_local_active_rq : AT.downstream_cx_destroy_remote_active_rq);
     }
@@ -124,11 +124,9 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
   // ---- from the codec and the streams -----------------------------------------------------------------------------
 
   newStream(stream: ServerStream): ServerStreamEvents {
-    this.worker.dispatcher.disarm(this.#idleTimer);
     this.#requests++;
-    const created = new HttpStream(this, stream);
-    this.#streams.add(created);
-    return created;
+    this.#streams++;
+    return new HttpStream(this, stream);
   }
 
   /** Decides, when response headers go out, whether the connection ends after this response. */
@@ -146,12 +144,13 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
   }
 
   get streamCount(): number {
-    return this.#streams.size;
+    return this.#streams;
   }
 
-  streamEnded(stream: HttpStream): void {
-    this.#streams.delete(stream);
-    if (this.#closed || this.#streams.size > 0) return;
+  /** Called once by each stream. */
+  streamEnded(): void {
+    this.#streams--;
+    if (this.#closed || this.#streams > 0) return;
     this.#armIdle();
   }
 
@@ -160,12 +159,14 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
   /** The filter chain or the listener goes away: closes an idle connection now, a busy one after its response. */
   drain(): void {
     this.#draining = true;
-    if (this.#streams.size === 0) this.#close();
+    if (this.#streams === 0) this.#close();
   }
 
   onTimer(timer: Timer): void {
     const { stats } = this.config;
     if (timer === this.#idleTimer) {
+      // Left armed while streams run: taking it out and putting it back for each would cost more than this.
+      if (this.#streams > 0) return;
       stats.inc(AT.downstream_cx_idle_timeout);
       this.#close();
     } else {

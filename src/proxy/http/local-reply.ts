@@ -1,12 +1,13 @@
 import type { FormatModel } from '../../config/common-model.ts';
 import type { LocalReplyMapperModel, LocalReplyModel } from '../../config/hcm-model.ts';
+import { grpcStatusOf } from '../../filters/grpc-status.ts';
 import type { FormatContext, TextFormatter } from '../../telemetry/access-log/access-log.ts';
 import { compileText } from '../../telemetry/access-log/format.ts';
 import { compileJson } from '../../telemetry/access-log/json-format.ts';
 import { compileLogFilter, type LogFilter, type LogFilterContext } from '../../telemetry/access-log/log-filter.ts';
 import { HeaderMutation } from '../router/header-mutation.ts';
 import type { Route } from '../router/route.ts';
-import { grpcStatusOf, percentEncode } from './grpc-status.ts';
+import { percentEncode } from './grpc-message.ts';
 import { HeaderMap } from './headers.ts';
 import { INLINE_RESPONSE_HEADERS } from './inline-headers.ts';
 import { isGrpc } from './normalize.ts';

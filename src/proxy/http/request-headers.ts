@@ -23,6 +23,17 @@ const CLIENT_CERT = bit(HeaderClass.ClientCert);
 const EXTERNAL_ONLY = bit(HeaderClass.ExternalOnly);
 const EDGE_ONLY = bit(HeaderClass.EdgeOnly);
 
+/** Peers whose parsed address is remembered. */
+const MAX_PEERS = 1024;
+
+/** The other end of a connection. */
+interface Peer {
+  /** Undefined: a Unix socket. */
+  readonly address: IpAddress | undefined;
+  /** What it adds to x-forwarded-for; '' for a Unix socket. */
+  readonly entry: string;
+}
+
 /** An original-IP detection extension, compiled. */
 interface Detector {
   readonly model: OriginalIpDetectionModel;
@@ -44,9 +55,9 @@ export class RequestHeaders {
   readonly #internalRanges: CidrList;
   readonly #detectors: readonly Detector[];
 
-  #connection: ConnectionInfo | undefined = undefined;
+  readonly #peers = new Map<string, Peer>();
+  #remoteIp: string | undefined = undefined;
   #peer: IpAddress | undefined = undefined;
-  /** What the peer's connection adds to x-forwarded-for; '' for a Unix socket. */
   #peerEntry = '';
 
   constructor(model: HcmModel, node: NodeInfo, uuids: UuidSource, localAddress: string) {
@@ -72,7 +83,7 @@ export class RequestHeaders {
   mutate(headers: HeaderMap, info: MutableStreamInfo, internalOnlyHeaders: readonly string[]): number {
     const model = this.#model;
     const { connection } = info;
-    if (connection !== this.#connection) this.#remember(connection);
+    if (connection.remoteIp !== this.#remoteIp) this.#look(connection.remoteIp);
     const seen = clean(headers);
     if ((seen & TE) !== 0) sanitizeTe(headers);
     if ((seen & REFERER) !== 0 && !isValidReferer(headers.get('referer')!)) headers.delete('referer');
@@ -150,11 +161,18 @@ export class RequestHeaders {
     }
   }
 
-  #remember(connection: ConnectionInfo): void {
-    this.#connection = connection;
-    this.#peer = parseIpAddress(connection.remoteIp);
-    if (this.#peer === undefined) this.#peerEntry = '';
-    else this.#peerEntry = isLoopback(this.#peer) ? this.#localAddress : this.#peer.text;
+  #look(remoteIp: string): void {
+    let peer = this.#peers.get(remoteIp);
+    if (peer === undefined) {
+      const address = parseIpAddress(remoteIp);
+      const entry = address === undefined ? '' : isLoopback(address) ? this.#localAddress : address.text;
+      peer = { address, entry };
+      if (this.#peers.size >= MAX_PEERS) this.#peers.clear();
+      this.#peers.set(remoteIp, peer);
+    }
+    this.#remoteIp = remoteIp;
+    this.#peer = peer.address;
+    this.#peerEntry = peer.entry;
   }
 
   #appendForwardedFor(headers: HeaderMap): void {

@@ -623,6 +623,6 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     stats.dec(AT.downstream_rq_active);
     stats.record(AT.downstream_rq_time, Math.floor(info.endMs - info.startMs));
     this.#log('DownstreamEnd');
-    this.#connection.streamEnded(this);
+    this.#connection.streamEnded();
   }
 }

@@ -1,3 +1,4 @@
+import { grpcStatusOf } from '../../../filters/grpc-status.ts';
 import type { FormatContext } from '../access-log.ts';
 import { plain, type Operator, type OperatorTable } from './operator.ts';
 
@@ -22,27 +23,6 @@ const names: readonly (readonly [camel: string, snake: string])[] = [
   ['Unauthenticated', 'UNAUTHENTICATED'],
 ];
 
-/** The gRPC status that a plain HTTP status stands for (grpc: doc/http-grpc-status-mapping.md). */
-function fromHttp(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
-}
-
 /** True for `application/grpc` and `application/grpc+...`. */
 export function isGrpcRequest(context: FormatContext): boolean {
   const type = context.requestHeaders?.get('content-type');
@@ -53,7 +33,7 @@ export function isGrpcRequest(context: FormatContext): boolean {
 export function grpcStatus(context: FormatContext): number | undefined {
   const text = context.responseTrailers?.get('grpc-status') ?? context.responseHeaders?.get('grpc-status');
   if (text !== undefined && text !== '') return /^[0-9]+$/.test(text) ? Number(text) : -1;
-  return context.info.responseCode === 0 ? undefined : fromHttp(context.info.responseCode);
+  return context.info.responseCode === 0 ? undefined : grpcStatusOf(context.info.responseCode);
 }
 
 const status: Operator = {
