@@ -41,6 +41,8 @@ export class WorkerFleet {
   #bound: Record<string, readonly AddressModel[]> = {};
   #queue: Promise<unknown> = Promise.resolve();
   #healthCheckFailing = false;
+  /** What a worker that starts late has to be told as well. */
+  readonly #drains: DrainRequest[] = [];
   #closed = false;
 
   private constructor(options: WorkerFleetOptions) {
@@ -101,6 +103,7 @@ export class WorkerFleet {
   }
 
   async drain(request: DrainRequest): Promise<void> {
+    this.#drains.push(request);
     await this.#each((link) => link.drain(request));
   }
 
@@ -167,7 +170,12 @@ export class WorkerFleet {
     if (this.#closed || this.#links[index] !== undefined) return;
     try {
       const thread = await this.#spawn(index);
-      await thread.apply(this.#snapshot.whole(), this.#bound);
+      for (const { name, addresses, error } of await thread.apply(this.#snapshot.whole(), this.#bound)) {
+        // What changed while there was no worker at all got its address only now.
+        if (error === undefined) this.#bound[name] ??= addresses;
+        else this.#options.log.error('main', `worker_${index}: listener '${name}': ${error}`);
+      }
+      for (const request of this.#drains) await thread.drain(request);
       this.#links[index] = thread;
     } catch (error) {
       this.#options.log.critical('main', `worker_${index} could not be replaced: ${String(error)}`);

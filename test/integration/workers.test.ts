@@ -131,6 +131,35 @@ describe('two workers', { timeout: 30_000 }, () => {
     expect(stat('cluster.backend.circuit_breakers.default.remaining_rq')).toBe(500);
   });
 
+  test('an update that comes while the only worker is dead reaches its successor', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using proxy = await createProxy({ config: config(upstream.port), concurrency: 1, logLevel: 'off' });
+    const port = proxy.port('ingress');
+    using client = HttpClient.connect(port);
+    await client.get('/', 'x-crash: exit').untilClosed();
+    await proxy.update(proxyConfig({ listeners: [listener('ingress'), listener('other')], upstream: upstream.port }));
+    const answers = (name: string) =>
+      eventually(name, async () => {
+        using fresh = HttpClient.connect(proxy.port(name));
+        return await fresh
+          .get('/')
+          .response()
+          .then(
+            ({ status }) => status === 200,
+            () => false,
+          );
+      });
+    await eventually('the listener', () => {
+      try {
+        return proxy.port('other');
+      } catch {
+        return undefined;
+      }
+    });
+    await answers('ingress');
+    await answers('other');
+  });
+
   test('a worker that hangs does not keep the proxy from closing', async () => {
     await using upstream = await ScriptedUpstream.start();
     await using proxy = await createProxy({
