@@ -65,21 +65,6 @@ const CONNECTION_MANAGER_GAUGES = [
   'downstream_rq_active',
 ] as const;
 
-const ROUTER_COUNTERS = [
-  'no_cluster',
-  'no_route',
-  'passthrough_internal_redirect_bad_location',
-  'passthrough_internal_redirect_no_route',
-  'passthrough_internal_redirect_predicate',
-  'passthrough_internal_redirect_too_many_redirects',
-  'passthrough_internal_redirect_unsafe_scheme',
-  'rq_direct_response',
-  'rq_overload_local_reply',
-  'rq_redirect',
-  'rq_reset_after_downstream_response_started',
-  'rq_total',
-] as const;
-
 const TRACING_COUNTERS = [
   'tracing.client_enabled',
   'tracing.health_check',
@@ -94,11 +79,11 @@ const CONNECTION_MANAGER_HISTOGRAMS = {
 } as const;
 
 /**
- * `http.<stat_prefix>.` of an HTTP connection manager with a router: what the connection manager, the router filter and
- * the tracing decision count. `downstream_rq_filter_error` is ours: filters that threw.
+ * `http.<stat_prefix>.` of an HTTP connection manager with a router: what the connection manager and the tracing decision count
+ * (the router's own are ROUTER_STATS of proxy/router). `downstream_rq_filter_error` is ours: filters that threw.
  */
 export const HTTP_STATS = defineStats({
-  counters: [...CONNECTION_MANAGER_COUNTERS, 'downstream_rq_filter_error', ...ROUTER_COUNTERS, ...TRACING_COUNTERS],
+  counters: [...CONNECTION_MANAGER_COUNTERS, 'downstream_rq_filter_error', ...TRACING_COUNTERS],
   gauges: CONNECTION_MANAGER_GAUGES,
   histograms: CONNECTION_MANAGER_HISTOGRAMS,
 });
@@ -109,9 +94,6 @@ export const HTTP_ADMIN_STATS = defineStats({
   gauges: CONNECTION_MANAGER_GAUGES,
   histograms: CONNECTION_MANAGER_HISTOGRAMS,
 });
-
-/** A router without a connection manager: `http.async-client.`. */
-export const ROUTER_STATS = defineStats({ counters: ROUTER_COUNTERS });
 
 /** `listener.<address>.http.<stat_prefix>.`: the responses of a connection manager by listener. */
 export const HTTP_LISTENER_STATS = defineStats({

@@ -88,12 +88,6 @@ export const RUNTIME_STATS = defineStats({
   gauges: ['admin_overrides_active', 'deprecated_feature_seen_since_process_start', 'num_keys', 'num_layers'],
 });
 
-/** `dns.cares.`: Envoy names its resolver here, and dashboards look for it. */
-export const DNS_STATS = defineStats({
-  counters: ['get_addr_failure', 'not_found', 'reinits', 'resolve_total', 'timeouts'],
-  gauges: ['pending_resolutions'],
-});
-
 /** `overload.`. */
 export const OVERLOAD_STATS = defineStats({
   histograms: { refresh_interval_delay: 'milliseconds' },
