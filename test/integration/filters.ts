@@ -53,6 +53,15 @@ export const faulty = defineHttpFilter({
     },
 });
 
+/** Answers 403, after a moment. */
+export const refuse = defineHttpFilter({
+  name: 'refuse',
+  config: jsonConfig<object>({ type: 'object' }),
+  create: () => () => ({
+    onRequestHeaders: () => later(2).then(() => ({ status: 403, details: 'refused' })),
+  }),
+});
+
 /** Ends its worker thread when a request has `x-crash`: `throw` in a timer, or `exit`; or hangs it: `spin`. */
 export const crash = defineHttpFilter({
   name: 'crash',

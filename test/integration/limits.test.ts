@@ -244,6 +244,18 @@ describe('filters from a file', () => {
     await eventually('the stream to end', () => proxy.stat('http.ingress.downstream_rq_active') === 0);
   });
 
+  test('one that refuses late leaves the connection usable if the request was all there', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    const httpFilters = [typescriptFilter(file, 'refuse')];
+    await using proxy = await createProxy({ config: proxyConfig({ upstream: upstream.port, httpFilters }) });
+    using client = HttpClient.connect(proxy.port('ingress'));
+    for (let i = 0; i < 2; i++) {
+      client.send('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n12345');
+      const response = await client.response();
+      expect([response.status, response.headers.get('connection')]).toEqual([403, undefined]);
+    }
+  });
+
   test('one that fails in the middle of a response ends the connection', async () => {
     await using upstream = await ScriptedUpstream.start();
     const httpFilters = [typescriptFilter(file, 'faulty')];

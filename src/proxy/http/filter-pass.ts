@@ -18,7 +18,7 @@ export interface PassOwner {
   passHeaders(direction: Direction, headers: HeaderMap, endStream: boolean): void;
   passData(direction: Direction, chunk: Buffer, endStream: boolean): void;
   passTrailers(direction: Direction, trailers: HeaderMap): void;
-  /** A filter waits: stop the source of this direction, and start it again. */
+  /** Too much waits for a filter: stop the source of this direction, and start it again. */
   pauseSource(direction: Direction): void;
   resumeSource(direction: Direction): void;
   /** A filter answered for the stream. Nothing more comes out of this pass. */
@@ -55,6 +55,9 @@ export class FilterPass {
   readonly #direction: Direction;
   readonly #owner: PassOwner;
   #queue: Queued[] | undefined = undefined;
+  #queuedBytes = 0;
+  /** The source is stopped, since the queue is over the limit. */
+  #paused = false;
   #held: Held | undefined = undefined;
   /** One bit a stage: it has detached. A chain has at most 31 filters here; see `#isDetached`. */
   #detached = 0;
@@ -62,7 +65,7 @@ export class FilterPass {
   #ended = false;
   /** Headers have come to the first filter. */
   hasBegun = false;
-  /** Most bytes that a collected body may have. May be changed by a filter before it collects. */
+  /** Most bytes that a collected body may have, or that wait for a filter's promise; 0 = no limit. May be changed by a filter before it collects. */
   limit: number;
 
   constructor(filters: readonly HttpFilter[], direction: Direction, owner: PassOwner, limit: number) {
@@ -168,7 +171,7 @@ export class FilterPass {
   #dataFrom(from: number, chunk: Buffer, endStream: boolean): void {
     if (this.#ended) return;
     if (this.#queue !== undefined) {
-      this.#queue.push({ kind: 'data', from, chunk, endStream });
+      this.#enqueue(this.#queue, { kind: 'data', from, chunk, endStream });
       return;
     }
     const request = this.#direction === 'request';
@@ -220,7 +223,7 @@ export class FilterPass {
   #trailersFrom(from: number, trailers: HeaderMap): void {
     if (this.#ended) return;
     if (this.#queue !== undefined) {
-      this.#queue.push({ kind: 'trailers', from, trailers });
+      this.#enqueue(this.#queue, { kind: 'trailers', from, trailers });
       return;
     }
     const request = this.#direction === 'request';
@@ -263,7 +266,7 @@ export class FilterPass {
     keepRead();
     held.chunks.push(chunk);
     held.bytes += chunk.length;
-    if (held.bytes > this.limit) {
+    if (this.limit > 0 && held.bytes > this.limit) {
       this.end();
       this.#owner.bodyTooLarge(this.#direction);
     } else if (endStream) this.#release(true, undefined);
@@ -306,20 +309,25 @@ export class FilterPass {
     this.#owner.filterFailed(this.#direction, error);
   }
 
-  /** Stops the source until `verdict` settles; what comes meanwhile waits in the queue, in order. */
+  /**
+   * Until `verdict` settles what comes waits in the queue, in order; beyond the limit the source is stopped. It isn't
+   * stopped at once: a request that has come in completely leaves its connection usable, whatever the answer.
+   */
   #wait<Verdict>(verdict: Promise<Verdict>, proceed: (late: Verdict) => void): void {
     // A hook that waits while queued events are being replayed puts its wait in front of those still queued.
     this.#queue ??= [];
-    this.#owner.pauseSource(this.#direction);
     verdict.then(
       (late) => {
         if (this.#ended) return;
         this.#owner.turn(() => {
           const queue = this.#queue ?? [];
           this.#queue = undefined;
+          this.#queuedBytes = 0;
           proceed(late);
           this.#replay(queue);
-          if (!this.#ended) this.#owner.resumeSource(this.#direction);
+          if (this.#ended || !this.#paused || this.#queue !== undefined) return;
+          this.#paused = false;
+          this.#owner.resumeSource(this.#direction);
         });
       },
       (error: unknown) => {
@@ -328,13 +336,22 @@ export class FilterPass {
     );
   }
 
+  #enqueue(queue: Queued[], event: Queued): void {
+    queue.push(event);
+    if (event.kind === 'trailers') return;
+    this.#queuedBytes += event.chunk.length;
+    if (this.#paused || this.limit === 0 || this.#queuedBytes <= this.limit) return;
+    this.#paused = true;
+    this.#owner.pauseSource(this.#direction);
+  }
+
   #replay(queue: readonly Queued[]): void {
     for (let i = 0; i < queue.length && !this.#ended; i++) {
       // Read afresh each time: replaying an event may have started another wait.
       const waiting: Queued[] | undefined = this.#queue;
       if (waiting !== undefined) {
-        waiting.push(...queue.slice(i));
-        return;
+        this.#enqueue(waiting, queue[i]!);
+        continue;
       }
       const event = queue[i]!;
       if (event.kind === 'data') this.#dataFrom(event.from, event.chunk, event.endStream);
