@@ -8,6 +8,8 @@ export interface TimerTask {
 const BITS = 6;
 const SLOTS = 1 << BITS;
 const LEVELS = 5;
+/** Ticks that a slot of each level spans. Divided by, not shifted: ticks outgrow 32 bits. */
+const WIDTHS = Array.from({ length: LEVELS }, (_, level) => 2 ** (level * BITS));
 
 /**
  * A hierarchical timer wheel with slots of 1 ms: arming and disarming cost a few field writes, whatever the number of
@@ -103,11 +105,11 @@ export class TimerWheel {
   #nextTick(): number {
     let best = Infinity;
     for (let level = 0; level < LEVELS; level++) {
-      const shift = level * BITS;
-      const at = Math.floor(this.#tick / 2 ** shift);
+      const width = WIDTHS[level]!;
+      const at = Math.floor(this.#tick / width);
       for (let ahead = 1; ahead <= SLOTS; ahead++) {
         if (this.#slots[level * SLOTS + ((at + ahead) % SLOTS)] !== undefined) {
-          best = Math.min(best, (at + ahead) * 2 ** shift);
+          best = Math.min(best, (at + ahead) * width);
           break;
         }
       }
@@ -117,7 +119,7 @@ export class TimerWheel {
 
   #cascade(tick: number): void {
     for (let level = LEVELS - 1; level > 0; level--) {
-      const width = 2 ** (level * BITS);
+      const width = WIDTHS[level]!;
       if (tick % width !== 0) continue;
       const slot = level * SLOTS + ((tick / width) % SLOTS);
       let timer = this.#slots[slot];
@@ -145,12 +147,9 @@ export class TimerWheel {
 
   #link(timer: Timer, tick: number): void {
     let level = 0;
-    while (
-      level < LEVELS - 1 &&
-      Math.floor(tick / 2 ** (level * BITS)) - Math.floor(this.#tick / 2 ** (level * BITS)) >= SLOTS
-    )
+    while (level < LEVELS - 1 && Math.floor(tick / WIDTHS[level]!) - Math.floor(this.#tick / WIDTHS[level]!) >= SLOTS)
       level++;
-    const width = 2 ** (level * BITS);
+    const width = WIDTHS[level]!;
     const at = Math.min(Math.floor(tick / width), Math.floor(this.#tick / width) + SLOTS - 1);
     timer.tick = level === 0 ? at : at * width;
     const slot = level * SLOTS + (at % SLOTS);

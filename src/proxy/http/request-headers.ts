@@ -1,5 +1,4 @@
 import type { HcmModel, OriginalIpDetectionModel } from '../../config/hcm-model.ts';
-import type { ConnectionInfo } from '../../filters/stream-info.ts';
 import { CidrList } from '../../lib/cidr.ts';
 import { isLoopback, parseIpAddress, type IpAddress } from '../../lib/ip-address.ts';
 import type { NodeInfo } from '../worker-context.ts';
