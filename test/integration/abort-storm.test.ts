@@ -279,4 +279,19 @@ describe('abort storm', () => {
     await storm(10_001, 100, ['/blackhole', '/refused', '/plain']);
     expectCounted('cluster.blackhole.upstream_cx_connect_timeout', 'cluster.blackhole.upstream_rq_cancelled');
   }, 60_000);
+
+  test('closing the proxy in the midst of it ends everything', async () => {
+    const port = proxy.port('ingress');
+    let next = 20_001;
+    const lane = async (): Promise<void> => {
+      while (next < 20_101) await new Exchange(next++, PATHS).run(port);
+    };
+    const lanes = Array.from({ length: 16 }, lane);
+    await eventually('some of it', () => next > 20_040);
+    await proxy.close();
+    await Promise.all(lanes);
+    await eventually('upstream connections to close', () => upstream.open === 0);
+    expect(ACTIVE.filter((name) => name.startsWith('http.') && proxy.stat(name) !== 0)).toEqual([]);
+    expect(readFileSync(log, 'utf8')).toBe('');
+  }, 60_000);
 });
