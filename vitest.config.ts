@@ -7,6 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/differential/**', 'test/interop/**'],
     pool: 'threads',
+    maxWorkers: '100%',
     // Modules keep no state, so the files of a thread can share them: a third of the time.
     isolate: false,
     testTimeout: 10_000,
