@@ -102,9 +102,10 @@ try {
     const report = await runCase(test);
     reports.push(report);
     console.log(renderReport([report], rounds, seconds).split('\n## ')[1]);
+    // After each case, so that a run that is cut short leaves what it had.
+    if (values.write)
+      writeFileSync(join(import.meta.dirname, '../../docs/benchmarks.md'), renderReport(reports, rounds, seconds));
   }
-  if (values.write)
-    writeFileSync(join(import.meta.dirname, '../../docs/benchmarks.md'), renderReport(reports, rounds, seconds));
 } finally {
   rmSync(dir, { recursive: true, force: true });
 }

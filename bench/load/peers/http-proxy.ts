@@ -2,6 +2,9 @@
 import { Agent, createServer } from 'node:http';
 import httpProxy from 'http-proxy';
 
+// It lets some resets of clients and upstreams through as uncaught exceptions, which would end the benchmark.
+process.on('uncaughtException', () => {});
+
 const [port, upstream] = process.argv.slice(2).map(Number) as [number, number];
 const proxy = httpProxy.createProxyServer({
   target: `http://127.0.0.1:${upstream}`,
