@@ -19,6 +19,9 @@ export interface WorkerEvents {
   onCrash(index: number, error: Error): void;
 }
 
+/** Large enough that what a request leaves behind dies there, instead of being copied to the old generation. */
+const YOUNG_GENERATION_MB = 48;
+
 interface Call {
   resolve(result: never): void;
   reject(error: Error): void;
@@ -38,7 +41,11 @@ export class WorkerThread implements DataPlaneLink {
   private constructor(start: WorkerStart, events: WorkerEvents, ready: () => void) {
     this.index = start.index;
     const file = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js';
-    this.#worker = new Worker(new URL(file, import.meta.url), { workerData: start, name: `worker_${start.index}` });
+    this.#worker = new Worker(new URL(file, import.meta.url), {
+      workerData: start,
+      name: `worker_${start.index}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    });
     let failure: Error | undefined;
     this.#worker.on('message', (message: FromWorker) => {
       switch (message.type) {
