@@ -1,5 +1,7 @@
 import type { DescMessage, JsonObject, Message, Registry } from '@bufbuild/protobuf';
+import type { ClusterStatus } from '../config/cluster-status-model.ts';
 import type { AddressModel } from '../config/common-model.ts';
+import type { LogLevel } from '../telemetry/log-level.ts';
 import type { StatsAggregator } from '../telemetry/stats/aggregator.ts';
 
 /**
@@ -41,75 +43,6 @@ export interface ServerState {
 export interface ClustersSource {
   /** In the order in which they are shown. */
   clusters(): Iterable<ClusterStatus>;
-}
-
-export interface ClusterStatus {
-  readonly name: string;
-  /** `alt_stat_name`, else the name. */
-  readonly observabilityName: string;
-  readonly addedViaApi: boolean;
-  /** '' if there is none. */
-  readonly edsServiceName: string;
-  readonly breakers: { readonly default: BreakerLimits; readonly high: BreakerLimits };
-  /** Undefined without outlier detection. -1 = not enough requests. */
-  readonly outlier: OutlierRates | undefined;
-  readonly hosts: readonly HostStatus[];
-}
-
-export interface BreakerLimits {
-  readonly maxConnections: number;
-  readonly maxPendingRequests: number;
-  readonly maxRequests: number;
-  readonly maxRetries: number;
-}
-
-export interface OutlierRates {
-  readonly successRateAverage: number;
-  readonly successRateEjectionThreshold: number;
-  readonly localOriginSuccessRateAverage: number;
-  readonly localOriginSuccessRateEjectionThreshold: number;
-}
-
-export interface HostStatus {
-  readonly address: AddressModel;
-  readonly hostname: string;
-  readonly weight: number;
-  readonly priority: number;
-  readonly region: string;
-  readonly zone: string;
-  readonly subZone: string;
-  readonly canary: boolean;
-  readonly health: HostHealth;
-  readonly stats: HostStats;
-  /** 0 to 100, or -1. */
-  readonly successRate: number;
-  readonly localOriginSuccessRate: number;
-}
-
-/** Why a host is not used, each as envoy.admin.v3.HostHealthStatus has it. */
-export interface HostHealth {
-  readonly failedActiveHealthCheck: boolean;
-  readonly failedOutlierCheck: boolean;
-  readonly failedActiveDegradedCheck: boolean;
-  readonly pendingDynamicRemoval: boolean;
-  readonly pendingActiveHc: boolean;
-  readonly excludedViaImmediateHcFail: boolean;
-  readonly activeHcTimeout: boolean;
-  /** What endpoint discovery says. */
-  readonly eds: 'HEALTHY' | 'UNHEALTHY' | 'DEGRADED' | 'DRAINING';
-}
-
-/** Summed over the workers. */
-export interface HostStats {
-  readonly cxActive: number;
-  readonly cxConnectFail: number;
-  readonly cxTotal: number;
-  readonly rqActive: number;
-  readonly rqPendingActive: number;
-  readonly rqError: number;
-  readonly rqSuccess: number;
-  readonly rqTimeout: number;
-  readonly rqTotal: number;
 }
 
 export interface ListenersSource {
@@ -171,9 +104,6 @@ export interface ConfigDumpSource {
     readonly warming: Iterable<DumpedResource>;
   };
 }
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LoggingControl {
   /** Loggers by name, in the order in which they are shown. */

@@ -1,3 +1,4 @@
+import type { StringMatch } from '../lib/string-matcher.ts';
 import type { AccessLogPlan } from '../telemetry/access-log/access-log-plan.ts';
 
 /**
@@ -21,9 +22,7 @@ export type AddressModel =
   | { readonly kind: 'pipe'; readonly path: string; readonly mode: number };
 
 /** Envoy's type.matcher.v3.StringMatcher. `regex` is RE2 syntax and matches the whole value. */
-export type StringMatcherModel =
-  | { readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains'; readonly value: string; readonly ignoreCase: boolean }
-  | { readonly kind: 'regex'; readonly value: string };
+export type StringMatcherModel = StringMatch;
 
 /** Envoy's core.v3.RuntimeFractionalPercent; `runtimeKey` '' = none. */
 export interface RuntimeFractionModel {

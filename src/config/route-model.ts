@@ -1,3 +1,4 @@
+import type { HeaderMatch } from '../filters/header-matcher.ts';
 import type { Metadata } from '../filters/stream-info.ts';
 import type {
   HeaderMutationModel,
@@ -99,17 +100,8 @@ export interface TlsContextMatchModel {
   readonly validated: boolean | undefined;
 }
 
-/** route.v3.HeaderMatcher; the deprecated forms have become string matchers. `name` is lower-case. */
-export interface HeaderMatcherModel {
-  readonly name: string;
-  readonly match:
-    | { readonly kind: 'present'; readonly present: boolean }
-    /** start <= value < end. */
-    | { readonly kind: 'range'; readonly start: number; readonly end: number }
-    | { readonly kind: 'string'; readonly matcher: StringMatcherModel };
-  readonly invert: boolean;
-  readonly treatMissingAsEmpty: boolean;
-}
+/** route.v3.HeaderMatcher. */
+export type HeaderMatcherModel = HeaderMatch;
 
 export interface QueryParameterMatcherModel {
   readonly name: string;

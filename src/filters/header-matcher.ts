@@ -4,7 +4,7 @@ import { compileStringMatcher, type StringMatch } from '../lib/string-matcher.ts
 import { ConfigError } from './config-type.ts';
 import type { Headers } from './headers.ts';
 
-/** What route.v3.HeaderMatcher asks for; config/route-model.ts's HeaderMatcherModel has this shape. */
+/** What route.v3.HeaderMatcher asks for, deprecated forms as string matchers. */
 export interface HeaderMatch {
   /** Lower-case. */
   readonly name: string;
@@ -61,17 +61,26 @@ export function compileHeaderMatches(matches: readonly HeaderMatch[]): HeaderTes
   return (headers) => tests.every((test) => test(headers));
 }
 
-/** Reads a route.v3.HeaderMatcher, in its current and its deprecated forms. Throws ConfigError on what we lack. */
-export function headerMatchOf(message: HeaderMatcherMessage): HeaderMatch {
+/**
+ * Reads a route.v3.HeaderMatcher, in its current and its deprecated forms. Throws what `readString` throws on what we
+ * lack, a ConfigError.
+ */
+export function headerMatchOf(
+  message: HeaderMatcherMessage,
+  readString: (message: StringMatcherMessage) => StringMatch = stringMatchOf,
+): HeaderMatch {
   return {
     name: message.name.toLowerCase(),
-    match: matchOf(message),
+    match: matchOf(message, readString),
     invert: message.invertMatch,
     treatMissingAsEmpty: message.treatMissingHeaderAsEmpty,
   };
 }
 
-function matchOf({ headerMatchSpecifier: specifier }: HeaderMatcherMessage): HeaderMatch['match'] {
+function matchOf(
+  { headerMatchSpecifier: specifier }: HeaderMatcherMessage,
+  readString: (message: StringMatcherMessage) => StringMatch,
+): HeaderMatch['match'] {
   switch (specifier.case) {
     case undefined:
       return { kind: 'present', present: true };
@@ -91,7 +100,7 @@ function matchOf({ headerMatchSpecifier: specifier }: HeaderMatcherMessage): Hea
     case 'safeRegexMatch':
       return { kind: 'string', matcher: { kind: 'regex', value: specifier.value.regex } };
     case 'stringMatch':
-      return { kind: 'string', matcher: stringMatchOf(specifier.value) };
+      return { kind: 'string', matcher: readString(specifier.value) };
   }
 }
 

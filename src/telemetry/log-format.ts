@@ -1,3 +1,4 @@
+import { DAYS, MONTHS } from '../lib/calendar.ts';
 import type { LogLevel } from './log-level.ts';
 
 /** One line of the process log, before it is formatted. */
@@ -10,22 +11,6 @@ export interface LogRecord {
 }
 
 type Part = (record: LogRecord) => string;
-
-const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const MONTHS = [
-  'January',
-  'February',
-  'March',
-  'April',
-  'May',
-  'June',
-  'July',
-  'August',
-  'September',
-  'October',
-  'November',
-  'December',
-];
 
 const two = (value: number): string => String(value).padStart(2, '0');
 const clock12 = (time: Date): number => time.getHours() % 12 || 12;

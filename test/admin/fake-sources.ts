@@ -2,15 +2,9 @@ import { create, createRegistry } from '@bufbuild/protobuf';
 import { BootstrapSchema } from '../../src/api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from '../../src/api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { systemClock } from '../../src/lib/clock.ts';
-import type {
-  AdminSources,
-  ClusterStatus,
-  DrainRequest,
-  DumpedResource,
-  HostStatus,
-  LogLevel,
-  ServerStateName,
-} from '../../src/admin/sources.ts';
+import type { ClusterStatus, HostStatus } from '../../src/config/cluster-status-model.ts';
+import type { LogLevel } from '../../src/telemetry/log-level.ts';
+import type { AdminSources, DrainRequest, DumpedResource, ServerStateName } from '../../src/admin/sources.ts';
 import { StatsAggregator } from '../../src/telemetry/stats/aggregator.ts';
 import { ThreadStats } from '../../src/telemetry/stats/arena.ts';
 

@@ -1,6 +1,12 @@
 import { RE2JS } from 're2js';
 import { JSON_TYPE, textResponse, type AdminPage } from '../page.ts';
-import type { BreakerLimits, ClusterStatus, HostHealth, HostStats, HostStatus } from '../sources.ts';
+import type {
+  BreakerLimits,
+  ClusterStatus,
+  HostHealth,
+  HostStats,
+  HostStatus,
+} from '../../config/cluster-status-model.ts';
 import { addressJson, addressText } from './addresses.ts';
 import { jsonList } from './json-list.ts';
 

@@ -1,5 +1,6 @@
 import { textResponse, type AdminPage } from '../page.ts';
-import { LOG_LEVELS, type LoggingControl, type LogLevel } from '../sources.ts';
+import { LOG_LEVELS, type LogLevel } from '../../telemetry/log-level.ts';
+import type { LoggingControl } from '../sources.ts';
 
 const USAGE = `usage: /logging?<name>=<level> (change single level)
 usage: /logging?paths=name1:level1,name2:level2,... (change multiple levels)

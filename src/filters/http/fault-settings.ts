@@ -112,7 +112,7 @@ function compileRateLimit({ responseRateLimit: limit }: HTTPFault): FaultSetting
 
 function compileHeaders({ headers }: HTTPFault): HeaderTest {
   try {
-    return compileHeaderMatches(headers.map(headerMatchOf));
+    return compileHeaderMatches(headers.map((message) => headerMatchOf(message)));
   } catch (error) {
     const path = error instanceof ConfigError ? error.path : '';
     throw new ConfigError(error instanceof Error ? error.message : String(error), `headers${path}`);

@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BuiltCluster, ClusterModel, HostSetModel } from '../../config/cluster-model.ts';
+import type { ClusterStatus } from '../../config/cluster-status-model.ts';
 import type { SnapshotDelta } from '../../config/snapshot.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import { CLUSTER_MANAGER_STATS } from '../../telemetry/stats/server-stats.ts';
 import { CellReclaimer } from './cell-reclaimer.ts';
 import { ClusterControl, type ClusterControlEnvironment, type ClusterControlOwner } from './cluster-control.ts';
-import { describeCluster, type ClusterStatus } from './cluster-status.ts';
+import { describeCluster } from './cluster-status.ts';
 
 /** What concerns clusters in a snapshot. */
 export type ClusterDelta = Pick<SnapshotDelta, 'clusters' | 'hosts'>;

@@ -1,46 +1,10 @@
-import type { HostModel, HostSetModel, ThresholdsModel } from '../../config/cluster-model.ts';
-import type { AddressModel } from '../../config/common-model.ts';
+import type { HostModel, HostSetModel } from '../../config/cluster-model.ts';
+import type { ClusterStatus, HostHealth, HostStatus } from '../../config/cluster-status-model.ts';
 import type { SharedCells } from '../../lib/shared-cells.ts';
-import { HOST_CELLS, HostHealthFlag, readHostStats, type HostStats } from './host-cells.ts';
+import { HOST_CELLS, HostHealthFlag, readHostStats } from './host-cells.ts';
 import type { ClusterControl } from './cluster-control.ts';
 
 /** One cluster, as `/clusters` shows it. */
-export interface ClusterStatus {
-  readonly name: string;
-  readonly observabilityName: string;
-  readonly addedViaApi: boolean;
-  readonly edsServiceName: string;
-  readonly breakers: { readonly default: ThresholdsModel; readonly high: ThresholdsModel };
-  readonly outlier: undefined;
-  readonly hosts: readonly HostStatus[];
-}
-
-export interface HostStatus {
-  readonly address: AddressModel;
-  readonly hostname: string;
-  readonly weight: number;
-  readonly priority: number;
-  readonly region: string;
-  readonly zone: string;
-  readonly subZone: string;
-  readonly canary: boolean;
-  readonly health: HostHealth;
-  readonly stats: HostStats;
-  readonly successRate: number;
-  readonly localOriginSuccessRate: number;
-}
-
-export interface HostHealth {
-  readonly failedActiveHealthCheck: boolean;
-  readonly failedOutlierCheck: boolean;
-  readonly failedActiveDegradedCheck: boolean;
-  readonly pendingDynamicRemoval: boolean;
-  readonly pendingActiveHc: boolean;
-  readonly excludedViaImmediateHcFail: boolean;
-  readonly activeHcTimeout: boolean;
-  readonly eds: 'HEALTHY' | 'UNHEALTHY' | 'DEGRADED' | 'DRAINING';
-}
-
 export function describeCluster(cluster: ClusterControl, cells: SharedCells): ClusterStatus {
   const { model, addedViaApi, hostSet } = cluster;
   return {

@@ -1,3 +1,4 @@
+import type { HostStats } from '../../config/cluster-status-model.ts';
 import type { SharedCells } from '../../lib/shared-cells.ts';
 
 /**
@@ -56,18 +57,6 @@ export function settleHostLane(shared: SharedCells, slot: number, lane: number):
 }
 
 /** One host's numbers, for `/clusters`. */
-export interface HostStats {
-  readonly cxActive: number;
-  readonly cxConnectFail: number;
-  readonly cxTotal: number;
-  readonly rqActive: number;
-  readonly rqError: number;
-  readonly rqPendingActive: number;
-  readonly rqSuccess: number;
-  readonly rqTimeout: number;
-  readonly rqTotal: number;
-}
-
 export function readHostStats(shared: SharedCells, slot: number): HostStats {
   return {
     cxActive: shared.load(slot + HOST_CELLS.cxActive),

@@ -1,3 +1,5 @@
+import { DAYS, MONTHS } from '../../lib/calendar.ts';
+
 /** One piece of a time format: fixed for a second, or digits of the fraction of the second. */
 type Piece =
   | { readonly kind: 'second'; readonly render: (fields: TimeFields) => string }
@@ -19,22 +21,6 @@ interface TimeFields {
   readonly offset: number;
   readonly zone: string;
 }
-
-const days = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const months = [
-  'January',
-  'February',
-  'March',
-  'April',
-  'May',
-  'June',
-  'July',
-  'August',
-  'September',
-  'October',
-  'November',
-  'December',
-];
 
 const pad = (value: number, width = 2, fill = '0'): string => String(value).padStart(width, fill);
 const hour12 = (t: TimeFields): number => t.hour % 12 || 12;
@@ -68,11 +54,11 @@ const conversions: Readonly<Record<string, (t: TimeFields) => string>> = {
   p: (t) => (t.hour < 12 ? 'AM' : 'PM'),
   P: (t) => (t.hour < 12 ? 'am' : 'pm'),
   j: (t) => pad(t.yearDay, 3),
-  a: (t) => days[t.weekday]!.slice(0, 3),
-  A: (t) => days[t.weekday]!,
-  b: (t) => months[t.month]!.slice(0, 3),
-  h: (t) => months[t.month]!.slice(0, 3),
-  B: (t) => months[t.month]!,
+  a: (t) => DAYS[t.weekday]!.slice(0, 3),
+  A: (t) => DAYS[t.weekday]!,
+  b: (t) => MONTHS[t.month]!.slice(0, 3),
+  h: (t) => MONTHS[t.month]!.slice(0, 3),
+  B: (t) => MONTHS[t.month]!,
   u: (t) => String(t.weekday || 7),
   w: (t) => String(t.weekday),
   U: (t) => pad(Math.floor((t.yearDay + 6 - t.weekday) / 7)),
