@@ -9,6 +9,10 @@ import { CR, LF, TOKEN } from '../codec/h1/chars.ts';
 const UNSAFE_VALUES = /[\0\r\n\u0100-\uffff]/g;
 const UNSAFE_TARGETS = /[^\x21-\x7e]/g;
 
+const MAX_TOKENS = 1024;
+/** Names that have been found good: nearly all that are ever asked for are constants. A pure cache. */
+const tokens = new Set<string>();
+
 /** `value` with spaces for what a field value can't have (RFC 9110 section 5.5). */
 export function safeValue(value: string): string {
   for (let i = 0; i < value.length; i++) {
@@ -29,8 +33,11 @@ export function safeTarget(target: string): string {
 
 /** Whether `name` may be written as a field name. */
 export function isToken(name: string): boolean {
+  if (tokens.has(name)) return true;
   for (let i = 0; i < name.length; i++) if (TOKEN[name.charCodeAt(i)] !== 1) return false;
-  return name !== '';
+  if (name === '') return false;
+  if (tokens.size < MAX_TOKENS) tokens.add(name);
+  return true;
 }
 
 function percentEncode(character: string): string {

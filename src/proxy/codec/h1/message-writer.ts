@@ -1,3 +1,4 @@
+import { currentRead } from '../read-buffer.ts';
 import type { HeaderMap } from '../../http/headers.ts';
 import type { ConnectionOutput } from '../connection-io.ts';
 import type { Dispatcher, Flushable } from '../../dispatcher.ts';
@@ -10,6 +11,10 @@ const SMALL = 2048;
 const COPIED = 16 * 1024;
 /** Gathered text is written before the turn ends when there is more of it than this. */
 const WRITE_AT = 32 * 1024;
+
+/** Memory to join text and bytes in: as much as both can be. Used again unless a socket has kept it, as read buffers. */
+const JOIN_BUFFER = WRITE_AT + COPIED + 1024;
+const joining: { buffer: Buffer | undefined } = { buffer: undefined };
 
 /**
  * Gathers what an HTTP/1 connection sends during a turn, so that a message whose parts come in one turn leaves in one
@@ -107,13 +112,9 @@ export class MessageWriter {
     this.wireBytes += size;
     const before = this.#pending;
     if (size <= COPIED && before.length + after.length > 0) {
-      const joined = Buffer.allocUnsafe(before.length + size + after.length);
-      joined.write(before, 0, 'latin1');
-      joined.set(chunk, before.length);
-      joined.write(after, before.length + size, 'latin1');
       this.wireBytes += after.length;
       this.#pending = '';
-      if (!this.#output.write(joined)) this.blocked = true;
+      if (!writeJoined(this.#output, before, chunk, after)) this.blocked = true;
       return;
     }
     this.#write();
@@ -127,4 +128,19 @@ export class MessageWriter {
     this.#pending = '';
     if (!this.#output.write(pending)) this.blocked = true;
   }
+}
+
+function writeJoined(output: ConnectionOutput, before: string, chunk: Buffer, after: string): boolean {
+  const buffer = (joining.buffer ??= Buffer.allocUnsafeSlow(JOIN_BUFFER));
+  let size = buffer.write(before, 0, 'latin1');
+  buffer.set(chunk, size);
+  size += chunk.length;
+  size += buffer.write(after, size, 'latin1');
+  // Whether the socket keeps it is said in the same way as of a read buffer, but isn't about the one that is being read.
+  const { kept } = currentRead;
+  currentRead.kept = false;
+  const accepted = output.write(buffer.subarray(0, size));
+  if (currentRead.kept) joining.buffer = undefined;
+  currentRead.kept = kept;
+  return accepted;
 }
