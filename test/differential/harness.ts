@@ -60,7 +60,8 @@ export class Subject {
       response: this.normalize(exchange.bytes.toString('latin1')),
       end: exchange.end,
       upstream: this.#upstream.take().map((request) => this.normalize(request)),
-      log: log.map((line) => this.normalize(withoutTimeDigits(line, exchange.bytes))),
+      // Streams that end in the same turn may be logged in any order.
+      log: log.map((line) => this.normalize(withoutTimeDigits(line, exchange.bytes))).sort(),
       counters,
     };
   }
