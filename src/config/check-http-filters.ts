@@ -20,8 +20,9 @@ export async function checkHttpFilters(
   if (listener.defaultFilterChain !== undefined)
     chains.push([listener.defaultFilterChain, problems.at('default_filter_chain')]);
   for (const [{ networkFilters }, at] of chains)
-    for (const [i, { hcm }] of networkFilters.entries())
-      await checkConnectionManager(hcm, registry, at.at('filters').at(i).at('typed_config'));
+    for (const [i, filter] of networkFilters.entries())
+      if (filter.kind === 'http-connection-manager')
+        await checkConnectionManager(filter.hcm, registry, at.at('filters').at(i).at('typed_config'));
 }
 
 async function checkConnectionManager(hcm: HcmModel, registry: HttpFilterRegistry, problems: Problems): Promise<void> {

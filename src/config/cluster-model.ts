@@ -1,5 +1,6 @@
 import type { AddressModel } from './common-model.ts';
 import type { Metadata } from '../filters/stream-info.ts';
+import type { TransportSocketMatchModel, UpstreamTransportSocketModel } from './transport-socket-model.ts';
 
 /** What a builder makes of envoy.config.cluster.v3.Cluster. Filled in by builders/cluster.ts. Times in ms, sizes in bytes. */
 export interface ClusterModel {
@@ -31,7 +32,21 @@ export interface ClusterModel {
   /** Where upstream connections are bound to; undefined: the system chooses. */
   readonly bind: BindModel | undefined;
 
+  /** What goes over the wire under the protocol; that of the first match whose criteria an endpoint's metadata fulfil. */
+  readonly transportSocket: UpstreamTransportSocketModel;
+  readonly transportSocketMatches: readonly TransportSocketMatchModel[];
+
+  /**
+   * Which HTTP is spoken. `auto`: what ALPN settles on, HTTP/1.1 without it. `downstream`: the version that the request
+   * came with.
+   */
+  readonly httpVersion: 'http1' | 'http2' | 'auto' | 'downstream';
   readonly http1: UpstreamHttp1Model;
+  readonly http2: Http2OptionsModel;
+  /** The SNI is the request's authority (`auto_sni`), or this header of it. Undefined: that of the transport socket. */
+  readonly autoSni: { readonly overrideHeader: string } | undefined;
+  /** The certificate must have the SNI as one of its names (`auto_san_validation`). */
+  readonly autoSanValidation: boolean;
   /** Of a pooled connection without streams. 0 = none; 1 h by default. */
   readonly idleTimeoutMs: number;
   /** 0 = none. */
@@ -44,6 +59,36 @@ export interface ClusterModel {
   readonly trackRequestResponseSizes: boolean;
   /** Statuses of hosts that an override host may have (`common_lb_config.override_host_status`). */
   readonly overrideHostStatuses: readonly HostHealthStatus[];
+}
+
+/** core.v3.Http2ProtocolOptions with Envoy's defaults; the codec's Http2Settings has the same shape and more. */
+export interface Http2OptionsModel {
+  readonly hpackTableSize: number;
+  readonly maxConcurrentStreams: number;
+  readonly initialStreamWindowSize: number;
+  readonly initialConnectionWindowSize: number;
+  /** Extended CONNECT (RFC 8441). */
+  readonly allowConnect: boolean;
+  readonly maxOutboundFrames: number;
+  readonly maxOutboundControlFrames: number;
+  readonly maxConsecutiveInboundFramesWithEmptyPayload: number;
+  readonly maxInboundPriorityFramesPerStream: number;
+  readonly maxInboundWindowUpdateFramesPerDataFrameSent: number;
+  /** An invalid message ends its stream instead of the connection. */
+  readonly overrideStreamErrorOnInvalidHttpMessage: boolean;
+  readonly keepalive: Http2KeepaliveModel | undefined;
+  /** Further SETTINGS parameters, identifier and value. */
+  readonly customSettings: readonly { readonly id: number; readonly value: number }[];
+}
+
+/** core.v3.KeepaliveSettings. */
+export interface Http2KeepaliveModel {
+  /** Between PINGs; 0 = only after idleness. */
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly jitterPercent: number;
+  /** Before a new stream on a connection that was silent for so long; 0 = never. */
+  readonly connectionIdleIntervalMs: number;
 }
 
 /** Options of HTTP/1.1 towards upstreams; the same shape as the codec's Http1Settings. */

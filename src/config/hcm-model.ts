@@ -1,4 +1,5 @@
 import type { LogFilterModel } from '../telemetry/access-log/access-log-plan.ts';
+import type { Http2OptionsModel } from './cluster-model.ts';
 import type { AccessLogModel, FormatModel, HeaderValueOptionModel, TypedConfigModel } from './common-model.ts';
 import type { RouteConfigModel } from './route-model.ts';
 
@@ -66,6 +67,7 @@ export interface HcmModel {
   readonly maxHeadersCount: number;
   readonly maxHeadersBytes: number;
   readonly http1: Http1OptionsModel;
+  readonly http2: Http2OptionsModel;
 
   readonly localReply: LocalReplyModel | undefined;
   readonly accessLogs: readonly AccessLogModel[];

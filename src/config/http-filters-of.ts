@@ -5,6 +5,10 @@ import type { ListenerModel } from './listener-model.ts';
 export function httpFiltersOf({ filterChains, defaultFilterChain }: ListenerModel): readonly HttpFilterModel[] {
   const chains = defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain];
   return chains.flatMap(({ networkFilters }) =>
-    networkFilters.flatMap(({ hcm }) => [...hcm.httpFilters, ...hcm.upgrades.flatMap(({ filters }) => filters ?? [])]),
+    networkFilters.flatMap((filter) =>
+      filter.kind === 'http-connection-manager'
+        ? [...filter.hcm.httpFilters, ...filter.hcm.upgrades.flatMap(({ filters }) => filters ?? [])]
+        : [],
+    ),
   );
 }

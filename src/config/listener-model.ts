@@ -1,5 +1,6 @@
 import type { AccessLogModel, AddressModel, TypedConfigModel } from './common-model.ts';
-import type { HcmModel } from './hcm-model.ts';
+import type { NetworkFilterModel } from './network-filter-model.ts';
+import type { DownstreamTransportSocketModel } from './transport-socket-model.ts';
 import type { Metadata } from '../filters/stream-info.ts';
 
 /** What a builder makes of envoy.config.listener.v3.Listener. Filled in by builders/listener.ts. */
@@ -13,8 +14,8 @@ export interface ListenerModel {
   readonly filterChains: readonly FilterChainModel[];
   /** Takes the connections that no chain matches. */
   readonly defaultFilterChain: FilterChainModel | undefined;
-  /** In order. Empty until listener filters exist: a listener that needs one is refused. */
-  readonly listenerFilters: readonly TypedConfigModel[];
+  /** In order. */
+  readonly listenerFilters: readonly ListenerFilterModel[];
   readonly listenerFiltersTimeoutMs: number;
   readonly continueOnListenerFiltersTimeout: boolean;
   /** Soft limit of each direction's buffer of a connection. Default 1 MiB. */
@@ -22,7 +23,12 @@ export interface ListenerModel {
   /** Each worker has a socket of its own. Default true. */
   readonly reusePort: boolean;
   readonly backlog: number;
+  /** False: the listener gets its connections only from another one with `useOriginalDst`. */
   readonly bindToPort: boolean;
+  /** Connections go on to the listener whose address is their original destination, where there is one. */
+  readonly useOriginalDst: boolean;
+  /** Bound with IP_TRANSPARENT, so that connections to any address can be handed to it (TPROXY). */
+  readonly transparent: boolean;
   readonly trafficDirection: 'unspecified' | 'inbound' | 'outbound';
   /** Connections that end before a filter chain took them, and TCP ones. */
   readonly accessLogs: readonly AccessLogModel[];
@@ -34,6 +40,22 @@ export interface ListenerModel {
   readonly connectionSlot: number;
   readonly metadata: Metadata | undefined;
 }
+
+/** One entry of `listener_filters`; its config is decoded by the listener filter registry. */
+export interface ListenerFilterModel {
+  readonly name: string;
+  readonly config: TypedConfigModel;
+  /** Connections that the filter is skipped for (`filter_disabled`); undefined: none. */
+  readonly disabled: ListenerFilterPredicateModel | undefined;
+}
+
+/** config.listener.v3.ListenerFilterChainMatchPredicate. */
+export type ListenerFilterPredicateModel =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'not'; readonly rule: ListenerFilterPredicateModel }
+  | { readonly kind: 'and' | 'or'; readonly rules: readonly ListenerFilterPredicateModel[] }
+  /** start <= port < end, of the local address. */
+  | { readonly kind: 'destination-port'; readonly start: number; readonly end: number };
 
 /** The TCP keepalive that socket options ask for (SO_KEEPALIVE, TCP_KEEPIDLE). */
 export interface KeepAliveModel {
@@ -47,6 +69,8 @@ export interface FilterChainModel {
   readonly match: FilterChainMatchModel;
   /** In order; the last one is terminal. */
   readonly networkFilters: readonly NetworkFilterModel[];
+  /** Undefined: raw buffer. */
+  readonly transportSocket: DownstreamTransportSocketModel | undefined;
   /** Until a transport socket (TLS handshake) is ready; undefined = no limit. */
   readonly transportSocketConnectTimeoutMs: number | undefined;
   readonly metadata: Metadata | undefined;
@@ -64,13 +88,4 @@ export interface FilterChainMatchModel {
   readonly sourceType: 'any' | 'same-ip-or-loopback' | 'external';
   readonly sourcePrefixRanges: readonly string[];
   readonly sourcePorts: readonly number[];
-}
-
-export type NetworkFilterModel = HcmFilterModel;
-
-/** envoy.filters.network.http_connection_manager. */
-export interface HcmFilterModel {
-  readonly kind: 'http-connection-manager';
-  readonly name: string;
-  readonly hcm: HcmModel;
 }

@@ -1,10 +1,12 @@
 import type { ClusterModel, HostSetModel } from './cluster-model.ts';
 import type { ListenerModel } from './listener-model.ts';
 import type { RouteConfigModel } from './route-model.ts';
+import type { SecretModel } from './secret-model.ts';
 import type { ResourceDelta, SnapshotDelta } from './snapshot.ts';
 
 /** The configuration as it stands: the sum of all deltas. A worker that starts late gets it whole. */
 export class SnapshotStore {
+  readonly #secrets = new Map<string, SecretModel>();
   readonly #clusters = new Map<string, ClusterModel>();
   readonly #hosts = new Map<string, HostSetModel>();
   readonly #routes = new Map<string, RouteConfigModel>();
@@ -12,7 +14,8 @@ export class SnapshotStore {
   #runtime: SnapshotDelta['runtime'] = undefined;
 
   /** Adds a delta to the sum. */
-  apply({ clusters, hosts, routes, listeners, runtime }: SnapshotDelta): void {
+  apply({ secrets, clusters, hosts, routes, listeners, runtime }: SnapshotDelta): void {
+    merge(this.#secrets, secrets);
     merge(this.#clusters, clusters);
     for (const name of clusters?.remove ?? []) this.#hosts.delete(name);
     for (const set of hosts ?? []) this.#hosts.set(set.cluster, set);
@@ -24,6 +27,7 @@ export class SnapshotStore {
   /** Everything, as the delta that an empty data plane needs. */
   whole(): SnapshotDelta {
     return {
+      secrets: { set: [...this.#secrets.values()], remove: [] },
       clusters: { set: [...this.#clusters.values()], remove: [] },
       hosts: [...this.#hosts.values()],
       routes: { set: [...this.#routes.values()], remove: [] },

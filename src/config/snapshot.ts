@@ -2,9 +2,12 @@ import type { ClusterModel, HostSetModel } from './cluster-model.ts';
 import type { ListenerModel } from './listener-model.ts';
 import type { RouteConfigModel } from './route-model.ts';
 import type { RuntimeValues } from './runtime.ts';
+import type { SecretModel } from './secret-model.ts';
 
 /** The part of the configuration that changed, as workers get it. Applied as a whole, with pointer swaps. */
 export interface SnapshotDelta {
+  /** Applied first. Secrets that clusters and listeners name (SecretSource); inline ones are part of them. */
+  readonly secrets?: ResourceDelta<SecretModel>;
   readonly clusters?: ResourceDelta<ClusterModel>;
   /** Endpoints of clusters (static ones included), applied after `clusters`. */
   readonly hosts?: readonly HostSetModel[];

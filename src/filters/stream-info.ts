@@ -13,6 +13,16 @@ export interface ConnectionInfo {
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
   readonly requestedServerName: string;
+  /** From a listener filter: `raw_buffer` or `tls`. Absent: none looked. */
+  readonly transportProtocol?: string;
+  /** ALPN that the ClientHello offers, or the HTTP version that an inspector saw. */
+  readonly applicationProtocols?: readonly string[];
+  readonly ja3?: string;
+  readonly ja4?: string;
+  /** TLVs of the PROXY protocol header. */
+  readonly proxyProtocolTlvs?: readonly { readonly type: number; readonly value: Uint8Array }[];
+  /** Set when the handshake failed: %DOWNSTREAM_TRANSPORT_FAILURE_REASON%. */
+  readonly transportFailureReason?: string;
   readonly tls: TlsInfo | undefined;
   readonly filterChainName: string;
   /** Absent on upstream connections. */
@@ -26,6 +36,7 @@ export interface TlsInfo {
   readonly version: string;
   readonly cipher: string;
   readonly sessionId: string;
+  /** What was negotiated; '' = nothing. */
   readonly alpn: string;
   readonly peerPresented: boolean;
   readonly peerValidated: boolean;
@@ -35,7 +46,10 @@ export interface TlsInfo {
   readonly peerFingerprint256: string;
   readonly peerUriSans: readonly string[];
   readonly peerDnsSans: readonly string[];
+  readonly peerEmailSans?: readonly string[];
+  readonly peerIpSans?: readonly string[];
   readonly localUriSans: readonly string[];
+  readonly localDnsSans?: readonly string[];
   readonly localSubject: string;
   /** PEM, URL-encoded. */
   readonly peerCertificate: string;

@@ -11,6 +11,7 @@ import type {
   Host,
   LoadBalancerContext,
   Pool,
+  TcpPool,
   PoolFailureReason,
   PoolRequest,
   UpstreamStream,
@@ -116,6 +117,10 @@ export class FakeCluster implements Cluster {
   pool(host: Host): Pool {
     this.fakePool.host = host;
     return this.fakePool;
+  }
+
+  tcpPool(): TcpPool {
+    throw new Error('no TCP here');
   }
 
   breaker(): CircuitBreaker {

@@ -3,6 +3,7 @@ import type {
   BuiltCluster,
   ClusterModel,
   EndpointModel,
+  Http2OptionsModel,
   HostModel,
   HostSetModel,
   LocalityModel,
@@ -24,6 +25,23 @@ export function thresholds(overrides: Partial<ThresholdsModel> = {}): Thresholds
   };
 }
 
+/** Envoy's defaults. */
+export const defaultHttp2Options: Http2OptionsModel = {
+  hpackTableSize: 4096,
+  maxConcurrentStreams: 1024,
+  initialStreamWindowSize: 16 << 20,
+  initialConnectionWindowSize: 24 << 20,
+  allowConnect: false,
+  maxOutboundFrames: 10_000,
+  maxOutboundControlFrames: 1000,
+  maxConsecutiveInboundFramesWithEmptyPayload: 1,
+  maxInboundPriorityFramesPerStream: 100,
+  maxInboundWindowUpdateFramesPerDataFrameSent: 10,
+  overrideStreamErrorOnInvalidHttpMessage: false,
+  keepalive: undefined,
+  customSettings: [],
+};
+
 export function clusterModel(overrides: Partial<ClusterModel> = {}): ClusterModel {
   const name = overrides.name ?? 'backend';
   return {
@@ -44,7 +62,13 @@ export function clusterModel(overrides: Partial<ClusterModel> = {}): ClusterMode
     perHostMaxConnections: Infinity,
     tcpKeepalive: undefined,
     bind: undefined,
+    transportSocket: { kind: 'raw-buffer' },
+    transportSocketMatches: [],
+    httpVersion: 'http1',
     http1: defaultHttp1Settings,
+    http2: defaultHttp2Options,
+    autoSni: undefined,
+    autoSanValidation: false,
     idleTimeoutMs: 3_600_000,
     maxConnectionDurationMs: 0,
     maxRequestsPerConnection: 0,

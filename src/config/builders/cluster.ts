@@ -8,6 +8,7 @@ import { buildCircuitBreakers } from './circuit-breakers.ts';
 import { buildMetadata, durationMs } from './common.ts';
 import { buildDns } from './dns.ts';
 import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
+import { buildHttp2Options } from './http2-options.ts';
 import { buildLoadBalancing } from './load-balancing.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 import { buildUpstreamHttp } from './upstream-http-options.ts';
@@ -110,6 +111,12 @@ export function buildCluster(message: Cluster, problems: Problems, types: TypeRe
     ...buildCircuitBreakers(message.circuitBreakers, types, problems.at('circuit_breakers')),
     tcpKeepalive: buildKeepalive(message, types, problems.at('upstream_connection_options')),
     bind: buildBind(message.upstreamBindConfig, types, problems.at('upstream_bind_config')),
+    transportSocket: { kind: 'raw-buffer' },
+    transportSocketMatches: [],
+    httpVersion: 'http1',
+    http2: buildHttp2Options(undefined, types, problems),
+    autoSni: undefined,
+    autoSanValidation: false,
     ...buildUpstreamHttp(message, types, problems),
     trackTimeoutBudgets: message.trackTimeoutBudgets || track?.timeoutBudgets === true,
     trackRequestResponseSizes: track?.requestResponseSizes ?? false,

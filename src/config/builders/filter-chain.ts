@@ -5,7 +5,8 @@ import type {
   FilterChainMatch,
 } from '../../api/generated/envoy/config/listener/v3/listener_components_pb.js';
 import type { HttpConnectionManager } from '../../api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
-import type { FilterChainMatchModel, FilterChainModel, NetworkFilterModel } from '../listener-model.ts';
+import type { FilterChainMatchModel, FilterChainModel } from '../listener-model.ts';
+import type { NetworkFilterModel } from '../network-filter-model.ts';
 import type { Problems } from '../problem.ts';
 import { buildCidrRanges } from './cidr-ranges.ts';
 import { buildMetadata, durationMs } from './common.ts';
@@ -43,6 +44,7 @@ export function buildFilterChain(
     networkFilters: message.filters
       .map((filter, index) => buildNetworkFilter(filter, index === last, filters.at(index), context))
       .filter((filter) => filter !== undefined),
+    transportSocket: undefined,
     transportSocketConnectTimeoutMs: durationMs(message.transportSocketConnectTimeout),
     metadata: buildMetadata(message.metadata, problems.at('metadata')),
   };

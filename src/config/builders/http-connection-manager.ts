@@ -20,6 +20,7 @@ import type { Problems } from '../problem.ts';
 import { buildAccessLogs, buildLogFilter } from './access-log.ts';
 import { buildCidrRanges } from './cidr-ranges.ts';
 import { buildFormat, buildHeaderValueOptions, durationMs, readDataSource } from './common.ts';
+import { buildHttp2Options } from './http2-options.ts';
 import { buildHttpFilters } from './http-filters.ts';
 import { buildCommonHttpOptions, buildHttp1Options } from './http-protocol-options.ts';
 import { unpackAs, type ListenerBuildContext } from './listener-context.ts';
@@ -41,6 +42,7 @@ const FIELDS = [
   'add_user_agent',
   'common_http_protocol_options',
   'http_protocol_options',
+  'http2_protocol_options',
   'server_name',
   'server_header_transformation',
   'scheme_header_transformation',
@@ -155,6 +157,7 @@ export function buildHttpConnectionManager(
     delayedCloseTimeoutMs: durationMs(message.delayedCloseTimeout) ?? 1000,
     ...buildCommonHttpOptions(message.commonHttpProtocolOptions, problems.at('common_http_protocol_options'), context),
     maxHeadersBytes: (message.maxRequestHeadersKb ?? 60) * 1024,
+    http2: buildHttp2Options(message.http2ProtocolOptions, context.types, problems.at('http2_protocol_options')),
     http1: buildHttp1Options(message.httpProtocolOptions, streamError, problems.at('http_protocol_options'), context),
     localReply: buildLocalReply(message.localReplyConfig, problems.at('local_reply_config')),
     accessLogs: buildAccessLogs(message.accessLog, problems.at('access_log')),

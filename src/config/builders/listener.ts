@@ -85,6 +85,8 @@ export function buildListener(message: Listener, problems: Problems, context: Li
     reusePort: message.enableReusePort ?? true,
     backlog: message.tcpBacklogSize ?? BACKLOG,
     bindToPort: message.bindToPort ?? message.deprecatedV1?.bindToPort ?? true,
+    useOriginalDst: message.useOriginalDst ?? false,
+    transparent: message.transparent ?? false,
     trafficDirection: DIRECTIONS[message.trafficDirection] ?? 'unspecified',
     accessLogs: buildAccessLogs(message.accessLog, problems.at('access_log')),
     drainType: message.drainType === 1 ? 'modify-only' : 'default',

@@ -15,12 +15,20 @@ export interface ConnectionOutput {
   close(how: 'flush' | 'flush-no-delay' | 'abort'): void;
 }
 
+/** A connection of which one direction can end before the other. */
+export interface HalfClosableOutput extends ConnectionOutput {
+  /** Nothing more will be written: FIN (TLS: close_notify) once everything has left. Reading goes on. Idempotent. */
+  endWrite(): void;
+}
+
 /** The codec half. The owner wraps each call in a dispatcher turn. */
 export interface ConnectionInput {
   /** Bytes from the peer; borrowed (see read-buffer.ts). */
   onData(chunk: Buffer): void;
-  /** The peer half-closed. */
+  /** The peer half-closed. Unless `allowsHalfClose`, the owner closes the connection after this call. */
   onEnd(): void;
+  /** Asked after `onEnd`: the other direction goes on, and whoever ends it closes the connection. Absent: no. */
+  readonly allowsHalfClose?: boolean;
   /** What was over the high watermark has drained. */
   onDrain(): void;
   /** The connection is gone, whoever closed it: every stream still open is reset. Exactly once, last. */

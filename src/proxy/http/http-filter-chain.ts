@@ -33,7 +33,9 @@ export class HttpFilterChain implements FilterChain {
     listenerScope: StatsScope,
     { worker, filters, routeTable }: FilterChainEnvironment,
   ) {
-    const { hcm } = model.networkFilters.at(-1)!;
+    const last = model.networkFilters.at(-1);
+    if (last?.kind !== 'http-connection-manager') throw new Error(`the last filter is ${last?.kind}`);
+    const { hcm } = last;
     this.#worker = worker;
     this.delayedCloseTimeoutMs = hcm.delayedCloseTimeoutMs;
     this.#scope = worker.stats.scope(`http.${sanitizeStatName(hcm.statPrefix)}.`);

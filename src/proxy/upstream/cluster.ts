@@ -9,7 +9,7 @@ import { UpstreamHost } from './host.ts';
 import { buildHostLevels } from './load-balancer/host-set.ts';
 import { PriorityPicker } from './load-balancer/priority-picker.ts';
 import { ResponseStats } from './response-stats.ts';
-import type { CircuitBreaker, Cluster, Host, LoadBalancerContext, Pool } from './upstream.ts';
+import type { CircuitBreaker, Cluster, Host, LoadBalancerContext, Pool, TcpPool } from './upstream.ts';
 
 /** A pool as its cluster closes it: idle connections at once, busy ones after their stream, pending requests last. */
 export interface DrainablePool extends Pool {
@@ -118,6 +118,10 @@ export class UpstreamCluster implements Cluster {
     const upstream = host as UpstreamHost;
     if (priority === 'high') return (upstream.highPool ??= this.#environment.createPool(this, upstream, priority));
     return (upstream.defaultPool ??= this.#environment.createPool(this, upstream, priority));
+  }
+
+  tcpPool(_host: Host, _priority: RoutingPriority): TcpPool {
+    throw new Error('not implemented');
   }
 
   breaker(priority: RoutingPriority): CircuitBreaker {

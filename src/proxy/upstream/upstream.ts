@@ -2,6 +2,8 @@ import type { ClusterModel } from '../../config/cluster-model.ts';
 import type { ConnectionInfo, Metadata, UpstreamHostInfo } from '../../filters/stream-info.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HttpProtocol, StreamEvents, StreamHandle, StreamResetReason } from '../codec/codec.ts';
+import type { ConnectionInput, HalfClosableOutput } from '../codec/connection-io.ts';
+import type { UpstreamTransportOptions } from '../transport-socket/transport-socket.ts';
 
 /** The clusters of this worker. */
 export interface Clusters {
@@ -16,8 +18,13 @@ export interface Cluster {
   readonly stats: StatBlock;
   /** Chooses a host; undefined: 503 UH. */
   pickHost(context: LoadBalancerContext): Host | undefined;
-  /** The connection pool to `host` for requests of this priority. */
-  pool(host: Host, priority: 'default' | 'high'): Pool;
+  /**
+   * The connection pool to `host` for requests of this priority. `transport` absent: the cluster's own transport socket
+   * as configured. `downstream`: what the request came with, for clusters that speak the same upstream.
+   */
+  pool(host: Host, priority: 'default' | 'high', transport?: UpstreamTransportOptions, downstream?: HttpProtocol): Pool;
+  /** Connections that carry bytes of no particular protocol, for the TCP proxy. */
+  tcpPool(host: Host, priority: 'default' | 'high', transport?: UpstreamTransportOptions): TcpPool;
   /** Limits of one priority, shared by all workers. */
   breaker(priority: 'default' | 'high'): CircuitBreaker;
   /**
@@ -118,4 +125,27 @@ export interface UpstreamStream extends StreamHandle {
   /** The part of them that header sections took; absent: not counted. */
   readonly headerBytesSent?: number;
   readonly headerBytesReceived?: number;
+}
+
+/** Connections to one host, each used for one downstream connection. It counts `upstream_cx_*` and `upstream_rq_*` as Envoy's TCP pool. */
+export interface TcpPool {
+  /** `onPoolReady` or `onPoolFailure` is called later, never from inside this call. */
+  newConnection(request: TcpPoolRequest): void;
+  /** Takes a waiting request out of the queue. Harmless if it isn't there. */
+  cancel(request: TcpPoolRequest): void;
+}
+
+/** Who wants a connection. */
+export interface TcpPoolRequest {
+  onPoolReady(connection: UpstreamConnection): void;
+  /** See PoolRequest. */
+  onPoolFailure(reason: PoolFailureReason, transportFailure: string, host?: Host): void;
+}
+
+/** An upstream connection that is its user's alone, until it is closed. */
+export interface UpstreamConnection extends HalfClosableOutput {
+  readonly host: Host;
+  readonly info: ConnectionInfo;
+  /** Where its bytes go to; to be set inside `onPoolReady`. Its `onClose` is the end. */
+  input: ConnectionInput | undefined;
 }

@@ -26,6 +26,7 @@ function choose(
       name,
       match: { ...ANY, ...match },
       networkFilters: [],
+      transportSocket: undefined,
       transportSocketConnectTimeoutMs: undefined,
       metadata: undefined,
     };

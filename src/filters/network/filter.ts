@@ -1,0 +1,74 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import type { StatsScope } from '../../telemetry/stats/stats.ts';
+import type { ConfigType } from '../config-type.ts';
+import type { FilterLogger, RuntimeReader } from '../http/filter.ts';
+import type { StreamInfo } from '../stream-info.ts';
+
+/** Go on to the next filter. */
+export const ContinueChain = 'continue' as const;
+/** Hold this (the connection's start, or the bytes) until the filter calls `connection.continueReading()`. */
+export const StopIteration = 'stop' as const;
+
+export type NetworkVerdict = typeof ContinueChain | typeof StopIteration;
+
+/**
+ * One network filter on one downstream connection (Envoy's Network::Filter). Every hook is optional; an absent one
+ * costs nothing. Chunks are borrowed: copy what is kept past the call, unless it was held back by `stop`, which the
+ * chain copies itself. A hook that throws ends its connection, and nothing else.
+ */
+export interface NetworkFilter {
+  /** The connection is there (its handshake may not be); before any byte. */
+  onConnection?(): NetworkVerdict;
+  /** Bytes from the downstream; `endStream`: it has half-closed. */
+  onData?(chunk: Buffer, endStream: boolean): NetworkVerdict;
+  /** Bytes towards the downstream, seen in reverse order of the filters. */
+  onWrite?(chunk: Buffer, endStream: boolean): NetworkVerdict;
+  /** The transport socket's handshake is done (at once after `onConnection` without one). */
+  onHandshakeDone?(): void;
+  /** The last call, exactly once, when the connection is gone. */
+  onDestroy?(): void;
+}
+
+/** What a network filter may know of, and do to, the connection it is on (Envoy's ReadFilterCallbacks). */
+export interface NetworkConnection {
+  /** Of the connection: `info.connection`, its dynamic metadata and filter state, response flags, byte counts. */
+  readonly info: StreamInfo;
+  /** Goes on after `stop`. Harmless otherwise. */
+  continueReading(): void;
+  /** Sends bytes to the downstream; `endStream` half-closes. */
+  write(chunk: Buffer, endStream: boolean): void;
+  /** Stops and restarts reading from the downstream; counted. */
+  pauseRead(): void;
+  resumeRead(): void;
+  /**
+   * `details`: %CONNECTION_TERMINATION_DETAILS%. `flush`: once everything is written; `abort`: now, without a reset;
+   * `reset`: with a TCP RST where the system lets us.
+   */
+  close(how: 'flush' | 'abort' | 'reset', details: string): void;
+  readonly isClosed: boolean;
+}
+
+/** What a network filter may use while its config is compiled. */
+export interface NetworkFactoryContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The root scope; filters count under their own `<filter>.<stat_prefix>.`. */
+  readonly rootStats: StatsScope;
+  readonly runtime: RuntimeReader;
+  readonly log: FilterLogger;
+  /** Calls back after `delayMs` on the worker's timer wheel, in a turn of its own; the result takes it back. */
+  setTimer(delayMs: number, callback: () => void): () => void;
+}
+
+export type NetworkFilterForConnection = (connection: NetworkConnection) => NetworkFilter | undefined;
+
+/** A kind of network filter: type -> per config -> per connection. */
+export interface NetworkFilterType<Config = unknown> {
+  readonly name: string;
+  readonly config: ConfigType<Config>;
+  /** The last filter of a chain, which does something with the bytes (echo, direct_response, ...). */
+  readonly isTerminal: boolean;
+  /** Once a config and worker: compiles, resolves stats. No I/O, no timers. Throws ConfigError. */
+  create(config: Config, context: NetworkFactoryContext): NetworkFilterForConnection;
+}
