@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** The suites that need real programs (Envoy, promtool, ...). Without a tool they skip, saying so; in CI they fail. */
 export default defineConfig({
   test: {
-    include: ['test/differential/**/*.test.ts', 'test/interop/**/*.test.ts'],
+    include: ['differential', 'interop', 'conformance/tools'].map((folder) => `test/${folder}/**/*.test.ts`),
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 60_000,

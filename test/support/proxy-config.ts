@@ -16,6 +16,8 @@ export interface ProxyConfigParts {
   /** More fields of the connection manager. */
   readonly hcm?: Json;
   readonly listener?: Json;
+  /** More fields of the listener's filter chain, its transport socket among them. */
+  readonly filterChain?: Json;
   readonly virtualHost?: Json;
   /** Before the router. */
   readonly httpFilters?: readonly Json[];
@@ -61,7 +63,7 @@ export function listener(name: string, parts: ProxyConfigParts = {}): Json {
     ...parts.hcm,
   };
   const filters = [{ name: 'envoy.filters.network.http_connection_manager', typed_config: hcm }];
-  return { name, address: tcp(0), filter_chains: [{ filters }], ...parts.listener };
+  return { name, address: tcp(0), filter_chains: [{ filters, ...parts.filterChain }], ...parts.listener };
 }
 
 export function cluster(name: string, port: number, more: Json = {}): Json {
@@ -88,6 +90,18 @@ export function upstreamHttpOptions(common: Json): Json {
         '@type': HTTP_OPTIONS,
         common_http_protocol_options: common,
         explicit_http_config: { http_protocol_options: {} },
+      },
+    },
+  };
+}
+
+/** For a cluster: HTTP/2 with prior knowledge (or whatever its transport socket's ALPN says). */
+export function http2Upstream(options: Json = {}): Json {
+  return {
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': HTTP_OPTIONS,
+        explicit_http_config: { http2_protocol_options: options },
       },
     },
   };
