@@ -20,6 +20,8 @@ export type SecretSource<Value> =
 
 /** transport_sockets.tls.v3.TlsCertificate. */
 export interface TlsCertificateModel {
+  /** What stands for it in stat names (`ssl.certificate.<name>.`). */
+  readonly statName: string;
   /** PEM: the leaf first. '' with `pkcs12`. */
   readonly certificateChain: string;
   /** PEM. '' with `pkcs12`. */
@@ -37,6 +39,8 @@ export interface TicketKeysModel {
 
 /** transport_sockets.tls.v3.CertificateValidationContext. */
 export interface CertificateValidationModel {
+  /** What stands for it in stat names (`ssl.certificate.<name>.`). */
+  readonly statName: string;
   /** PEM; '' = none. */
   readonly trustedCa: string;
   /** The roots of the system are trusted as well (`system_root_certs`). */

@@ -31,28 +31,54 @@ export interface ConnectionInfo {
   readonly startMs: number;
 }
 
-/** What a TLS handshake established. */
+/**
+ * What a TLS handshake established. Texts are '' and lists empty where there is nothing. What is read from certificates
+ * may be computed on first use.
+ */
 export interface TlsInfo {
+  /** `TLSv1.2`, `TLSv1.3`. */
   readonly version: string;
+  /** OpenSSL's name: `ECDHE-RSA-AES128-GCM-SHA256`, `TLS_AES_128_GCM_SHA256`. */
   readonly cipher: string;
+  /** The key exchange's group, as the library calls it: `X25519`. */
+  readonly group?: string;
+  /** Lower-case hex. */
   readonly sessionId: string;
   /** What was negotiated; '' = nothing. */
   readonly alpn: string;
   readonly peerPresented: boolean;
   readonly peerValidated: boolean;
+  /** RFC 2253. */
   readonly peerSubject: string;
+  /** RFC 2253. */
   readonly peerIssuer: string;
+  /** Lower-case hex without leading zeros. */
   readonly peerSerial: string;
+  /** Lower-case hex of the DER certificate's SHA-256. */
   readonly peerFingerprint256: string;
+  /** Lower-case hex of the DER certificate's SHA-1. */
+  readonly peerFingerprint1?: string;
   readonly peerUriSans: readonly string[];
   readonly peerDnsSans: readonly string[];
   readonly peerEmailSans?: readonly string[];
   readonly peerIpSans?: readonly string[];
+  readonly peerOtherNameSans?: readonly string[];
+  /** Start and end of the certificate's validity, ms since the epoch. */
+  readonly peerValidFromMs?: number;
+  readonly peerValidToMs?: number;
+  /** Of the chain as the peer sent it, leaf first. */
+  readonly peerChainFingerprints256?: readonly string[];
+  readonly peerChainFingerprints1?: readonly string[];
+  readonly peerChainSerials?: readonly string[];
   readonly localUriSans: readonly string[];
   readonly localDnsSans?: readonly string[];
+  readonly localEmailSans?: readonly string[];
+  readonly localIpSans?: readonly string[];
+  readonly localOtherNameSans?: readonly string[];
   readonly localSubject: string;
-  /** PEM, URL-encoded. */
+  /** PEM, URL-encoded as in XFCC (see percentEncodedPem of lib/x509). */
   readonly peerCertificate: string;
+  /** The chain as the peer sent it, leaf first; PEM, URL-encoded. */
   readonly peerCertificateChain: string;
 }
 
