@@ -57,6 +57,11 @@ export interface LoadBalancerContext {
   /** The request's hash (hash policies), or undefined. */
   readonly hash: bigint | undefined;
   readonly metadataMatch: Metadata | undefined;
+  /**
+   * For ORIGINAL_DST clusters: where the downstream connection was to go, `ip:port`. What filters or headers say instead
+   * (see OriginalDestination) has been considered. Absent or undefined: unknown.
+   */
+  readonly originalDestination?: string | undefined;
   /** A host that a filter asked for (`ip:port`). */
   readonly overrideHost: string | undefined;
   readonly overrideHostStrict: boolean;

@@ -1,4 +1,5 @@
-import type { StreamEvents, StreamHandle } from '../../codec/codec.ts';
+import type { StatBlock } from '../../../telemetry/stats/stats.ts';
+import type { StreamEvents, StreamHandle, StreamResetReason } from '../../codec/codec.ts';
 import type { ConnectionInput, ConnectionOutput } from '../../codec/connection-io.ts';
 import type { Http2Settings } from '../../codec/server-codec.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
@@ -24,8 +25,11 @@ export interface Http2CodecStream extends StreamHandle {
 
 /** What a codec tells the connection it is on, apart from the events of its streams. */
 export interface Http2CodecOwner {
-  /** After the last event of a stream, or when it reset itself. Once a stream. */
-  onStreamEnd(stream: Http2CodecStream): void;
+  /**
+   * After the last event of a stream, or when it reset itself. Once a stream. `reason`: of the reset, whoever made it;
+   * undefined when both directions came to their ends.
+   */
+  onStreamEnd(stream: Http2CodecStream, reason: StreamResetReason | undefined): void;
   /** The peer's SETTINGS have come, or changed. */
   onSettings(): void;
   /**
@@ -39,9 +43,11 @@ export interface Http2CodecOwner {
   onKeepaliveTimeout(): void;
 }
 
+/** `stats`: HTTP2_CODEC_STATS of the cluster. */
 export type Http2CodecFactory = (
   output: ConnectionOutput,
   dispatcher: Dispatcher,
   settings: Http2Settings,
   owner: Http2CodecOwner,
+  stats: StatBlock,
 ) => Http2Codec;
