@@ -29,6 +29,8 @@ export interface ConnectionInput {
   onEnd(): void;
   /** Asked after `onEnd`: the other direction goes on, and whoever ends it closes the connection. Absent: no. */
   readonly allowsHalfClose?: boolean;
+  /** The transport socket's handshake is done: `info.tls` is there, bytes may follow. Not called without one. */
+  onHandshakeDone?(): void;
   /** What was over the high watermark has drained. */
   onDrain(): void;
   /** The connection is gone, whoever closed it: every stream still open is reset. Exactly once, last. */

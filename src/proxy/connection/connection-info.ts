@@ -1,24 +1,49 @@
 import type { Socket } from 'node:net';
-import type { ConnectionInfo, TlsInfo } from '../../filters/stream-info.ts';
+import type { ConnectionInfo, StreamInfo, TlsInfo } from '../../filters/stream-info.ts';
 
 const MAPPED = '::ffff:';
+const NO_NAMES: readonly string[] = [];
+const NO_TLVS: readonly ProxyProtocolTlv[] = [];
 
-/** The facts about a downstream connection, read off its socket once when it is accepted. */
+/** One type-length-value of a PROXY protocol header. */
+export interface ProxyProtocolTlv {
+  readonly type: number;
+  readonly value: Uint8Array;
+}
+
+/**
+ * The facts about a downstream connection: read off its socket when it is accepted, completed and corrected by listener
+ * filters and by the handshake, and fixed from then on.
+ */
 export class DownstreamConnectionInfo implements ConnectionInfo {
   readonly id: number;
-  readonly remoteAddress: string;
-  readonly remoteIp: string;
-  readonly remotePort: number;
-  readonly localAddress: string;
-  readonly localIp: string;
-  readonly localPort: number;
+  remoteAddress: string;
+  remoteIp: string;
+  remotePort: number;
+  localAddress: string;
+  localIp: string;
+  localPort: number;
   readonly directRemoteAddress: string;
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
-  readonly requestedServerName = '';
-  readonly tls: TlsInfo | undefined = undefined;
+  /** The local address is not the socket's: it was restored (original_dst), or came with the PROXY protocol. */
+  localAddressRestored = false;
+  requestedServerName = '';
+  /** '' = no listener filter has looked. */
+  transportProtocol = '';
+  applicationProtocols: readonly string[] = NO_NAMES;
+  ja3 = '';
+  ja4 = '';
+  proxyProtocolTlvs: readonly ProxyProtocolTlv[] = NO_TLVS;
+  transportFailureReason = '';
+  tls: TlsInfo | undefined = undefined;
   filterChainName = '';
+  listenerName = '';
   readonly startMs: number;
+  /** By namespace, from listener filters; undefined: none. */
+  dynamicMetadata: Map<string, Record<string, unknown>> | undefined = undefined;
+  /** From listener filters; undefined: none. */
+  filterState: Map<string, unknown> | undefined = undefined;
 
   /** `pipe`: the path of the Unix socket that accepted it; '' for TCP. */
   constructor(id: number, socket: Socket, pipe: string, startMs: number) {
@@ -33,6 +58,38 @@ export class DownstreamConnectionInfo implements ConnectionInfo {
     this.directRemoteAddress = this.remoteAddress;
     this.directRemoteIp = this.remoteIp;
     this.directRemotePort = this.remotePort;
+  }
+
+  setRemoteAddress(ip: string, port: number): void {
+    this.remoteIp = ip;
+    this.remotePort = port;
+    this.remoteAddress = formatIpPort(ip, port);
+  }
+
+  /** Where the connection was going, if it isn't what the socket says. */
+  restoreLocalAddress(ip: string, port: number): void {
+    this.localIp = ip;
+    this.localPort = port;
+    this.localAddress = formatIpPort(ip, port);
+    this.localAddressRestored = true;
+  }
+
+  setDynamicMetadata(namespace: string, key: string, value: unknown): void {
+    const all = (this.dynamicMetadata ??= new Map());
+    const fields = all.get(namespace);
+    if (fields === undefined) all.set(namespace, { [key]: value });
+    else fields[key] = value;
+  }
+
+  setFilterState(key: string, value: unknown): void {
+    (this.filterState ??= new Map()).set(key, value);
+  }
+
+  /** Hands what listener filters left to a stream of this connection. */
+  shareState(stream: Pick<StreamInfo, 'dynamicMetadata' | 'filterState'>): void {
+    if (this.dynamicMetadata !== undefined)
+      for (const [namespace, fields] of this.dynamicMetadata) stream.dynamicMetadata.set(namespace, { ...fields });
+    if (this.filterState !== undefined) for (const [key, value] of this.filterState) stream.filterState.set(key, value);
   }
 }
 

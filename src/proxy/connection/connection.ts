@@ -1,10 +1,24 @@
 import type { Socket } from 'node:net';
-import type { ConnectionInfo } from '../../filters/stream-info.ts';
+import type { TlsInfo } from '../../filters/stream-info.ts';
 import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
-import type { ConnectionInput, ConnectionOutput } from '../codec/connection-io.ts';
+import type { ConnectionInput, HalfClosableOutput } from '../codec/connection-io.ts';
 import { currentRead, keepRead } from '../codec/read-buffer.ts';
 import type { Dispatcher } from '../dispatcher.ts';
+import { MutableStreamInfo } from '../http/stream-info.ts';
+import type { DownstreamTransportSocket, HandshakeOwner } from '../transport-socket/transport-socket.ts';
 import type { Logger } from '../worker-context.ts';
+import type { DownstreamConnectionInfo } from './connection-info.ts';
+
+/** What carries the bytes of a filter chain's connections over their sockets (TLS). */
+export interface TransportSettings {
+  readonly socket: DownstreamTransportSocket;
+  /** Until a handshake is done, in ms; 0 = no limit. */
+  readonly connectTimeoutMs: number;
+  /** Called when that time ran out. */
+  readonly onConnectTimeout: () => void;
+  /** The handshake is done. Not called for one that fails: `onClosed` is. */
+  readonly onHandshakeDone: (connection: Connection) => void;
+}
 
 /** What the connections of one filter chain share. */
 export interface ConnectionSettings {
@@ -18,6 +32,8 @@ export interface ConnectionSettings {
   readonly onDelayedCloseTimeout: () => void;
   /** Whether a connection should go now, by the drain state of its listener. */
   readonly shouldDrain: () => boolean;
+  /** Undefined: raw buffer. */
+  readonly transport: TransportSettings | undefined;
   /** The connection is gone. */
   readonly onClosed: (connection: Connection) => void;
 }
@@ -27,40 +43,85 @@ export interface ConnectionSettings {
  *   time: closing at once would reset the connection if the peer were still sending, and the response could be lost.
  * - `flush-no-delay`: Envoy's FlushWrite. Close once everything is written: the request was read to its end.
  * - `abort`: now.
+ * - `reset`: now, with a TCP RST, where the system lets us (not on a Unix socket).
  */
-export type CloseMode = 'flush' | 'flush-no-delay' | 'abort';
+export type CloseMode = 'flush' | 'flush-no-delay' | 'abort' | 'reset';
 
 const Open = 0;
 /** Closing: writes go out, reads are thrown away. */
 const Flushing = 1;
 const Closed = 2;
 
+/** %CONNECTION_TERMINATION_DETAILS% of a handshake that took too long. */
+const TRANSPORT_SOCKET_TIMEOUT = 'transport socket timeout was reached';
+
 /**
- * Owns the socket of one downstream connection and hands its bytes to `input` (a codec, or a TCP proxy). Every
- * callback of the socket is one dispatcher turn. Whatever goes wrong ends this connection only.
+ * Owns the socket of one downstream connection, or the transport socket on it, and hands its plain bytes to `input` (a
+ * codec, a chain of network filters). Every callback of the socket is one dispatcher turn. Whatever goes wrong ends
+ * this connection only.
  */
-export class Connection implements ConnectionOutput, TimerTask {
-  readonly info: ConnectionInfo;
+export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask {
+  readonly info: DownstreamConnectionInfo;
   bytesReceived = 0;
   bytesSent = 0;
   /** We ended it (not the peer); valid once it is closed. */
   closedLocally = false;
 
+  /** As accepted. */
+  readonly #accepted: Socket;
+  /** Where plain bytes are read and written. */
   readonly #socket: Socket;
   readonly #settings: ConnectionSettings;
   #input: ConnectionInput | undefined = undefined;
   #state: typeof Open | typeof Flushing | typeof Closed = Open;
+  #handshaking = false;
+  #readEnded = false;
+  #writeEnded = false;
   #waitsForPeer = false;
   #pauses = 0;
-  #closeTimer: Timer | undefined = undefined;
+  /** Of the handshake; then of the delayed close. */
+  #timer: Timer | undefined = undefined;
+  #terminationDetails = '';
+  #streamInfo: MutableStreamInfo | undefined = undefined;
 
-  constructor(socket: Socket, info: ConnectionInfo, settings: ConnectionSettings) {
-    this.#socket = socket;
+  constructor(socket: Socket, info: DownstreamConnectionInfo, settings: ConnectionSettings) {
+    this.#accepted = socket;
     this.info = info;
     this.#settings = settings;
+    const { transport } = settings;
+    if (transport === undefined) this.#socket = socket;
+    else {
+      this.#handshaking = true;
+      this.#socket = transport.socket.wrap(socket, this);
+      if (transport.connectTimeoutMs > 0) this.#armTimer(transport.connectTimeoutMs);
+    }
     // A reset of the connection is followed by 'close', which is what counts.
-    socket.on('error', ignore);
-    socket.on('close', () => this.#onClose());
+    this.#socket.on('error', ignore);
+    this.#socket.on('close', () => this.#onClose());
+  }
+
+  /** False until a transport socket's handshake is done. */
+  get isEstablished(): boolean {
+    return !this.#handshaking;
+  }
+
+  /**
+   * What network filters and the listener's access log know of the connection: its dynamic metadata, filter state,
+   * flags and termination details. Made when first asked for.
+   */
+  get streamInfo(): MutableStreamInfo {
+    const { info } = this;
+    if (this.#streamInfo === undefined) {
+      const { dispatcher } = this.#settings;
+      const startEpochMs = dispatcher.epochNow - (dispatcher.now - info.startMs);
+      this.#streamInfo = new MutableStreamInfo(info, '', info.startMs, startEpochMs);
+      info.shareState(this.#streamInfo);
+    }
+    const stream = this.#streamInfo;
+    stream.bytesReceived = this.bytesReceived;
+    stream.bytesSent = this.bytesSent;
+    if (stream.connectionTerminationDetails === '') stream.connectionTerminationDetails = this.#terminationDetails;
+    return stream;
   }
 
   get bufferLimit(): number {
@@ -78,6 +139,8 @@ export class Connection implements ConnectionOutput, TimerTask {
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('drain', () => this.#onDrain());
+    // Paused by listener filters, which have put back what they read.
+    if (this.#pauses === 0 && socket.isPaused()) socket.resume();
   }
 
   shouldDrain(): boolean {
@@ -85,7 +148,7 @@ export class Connection implements ConnectionOutput, TimerTask {
   }
 
   write(data: string | Uint8Array): boolean {
-    if (this.#state !== Open) return true;
+    if (this.#state !== Open || this.#writeEnded) return true;
     const socket = this.#socket;
     this.bytesSent += data.length;
     if (typeof data === 'string') return socket.write(data, 'latin1');
@@ -103,16 +166,30 @@ export class Connection implements ConnectionOutput, TimerTask {
     if (this.#pauses > 0 && --this.#pauses === 0 && this.#state === Open) this.#socket.resume();
   }
 
-  close(how: CloseMode): void {
+  endWrite(): void {
+    if (this.#state !== Open || this.#writeEnded) return;
+    this.#writeEnded = true;
+    // With both directions at an end the socket closes by itself.
+    if (this.#readEnded) this.closedLocally = true;
+    this.#socket.end();
+  }
+
+  /** `details`: %CONNECTION_TERMINATION_DETAILS% of the listener's access log; the first that is given stays. */
+  close(how: CloseMode, details = ''): void {
     if (this.#state === Closed) return;
+    if (this.#terminationDetails === '') this.#terminationDetails = details;
     if (how === 'abort') {
       this.#destroy(true);
       return;
     }
+    if (how === 'reset') {
+      this.#reset();
+      return;
+    }
     if (this.#state === Flushing) return;
     this.#state = Flushing;
-    const { dispatcher, delayedCloseTimeoutMs } = this.#settings;
-    this.#waitsForPeer = how === 'flush' && delayedCloseTimeoutMs > 0;
+    const { delayedCloseTimeoutMs } = this.#settings;
+    this.#waitsForPeer = how === 'flush' && delayedCloseTimeoutMs > 0 && !this.#readEnded;
     const socket = this.#socket;
     if (!this.#waitsForPeer) {
       if (socket.writableLength === 0) {
@@ -124,17 +201,40 @@ export class Connection implements ConnectionOutput, TimerTask {
     }
     // Only a socket that is read shows that its peer has closed.
     if (this.#pauses > 0) socket.resume();
-    if (delayedCloseTimeoutMs > 0) {
-      this.#closeTimer = new Timer(this);
-      dispatcher.arm(this.#closeTimer, delayedCloseTimeoutMs);
-    }
+    if (delayedCloseTimeoutMs > 0) this.#armTimer(delayedCloseTimeoutMs);
   }
 
-  /** The peer did not close, or did not read, in time. */
+  /** The peer did not close, or did not read, in time; or the handshake took too long. */
   onTimer(): void {
-    this.#settings.onDelayedCloseTimeout();
+    if (this.#state === Open) {
+      if (!this.#handshaking) return;
+      this.info.transportFailureReason = 'connect timeout';
+      this.#terminationDetails = TRANSPORT_SOCKET_TIMEOUT;
+      this.#settings.transport!.onConnectTimeout();
+    } else this.#settings.onDelayedCloseTimeout();
     this.#destroy(true);
   }
+
+  // ---- from the transport socket ----------------------------------------------------------------------------------
+
+  onHandshakeDone(tls: TlsInfo): void {
+    if (!this.#handshaking) return;
+    this.#handshaking = false;
+    this.info.tls = tls;
+    if (this.#state !== Open) return;
+    if (this.#timer !== undefined) this.#settings.dispatcher.disarm(this.#timer);
+    this.#settings.transport!.onHandshakeDone(this);
+    this.#input?.onHandshakeDone?.();
+  }
+
+  onHandshakeFailed(reason: string): void {
+    if (!this.#handshaking || this.#state === Closed) return;
+    if (this.info.transportFailureReason === '') this.info.transportFailureReason = reason;
+    // Envoy takes it for the peer's doing.
+    this.#destroy(false);
+  }
+
+  // ---- from the socket --------------------------------------------------------------------------------------------
 
   #onData(chunk: Buffer): void {
     if (this.#state !== Open) return;
@@ -154,6 +254,7 @@ export class Connection implements ConnectionOutput, TimerTask {
   }
 
   #onEnd(): void {
+    this.#readEnded = true;
     if (this.#state === Open) {
       const { dispatcher } = this.#settings;
       try {
@@ -166,8 +267,8 @@ export class Connection implements ConnectionOutput, TimerTask {
       } catch (error) {
         this.#fail(error);
       }
-      // As in Envoy, a downstream that ends its half ends the connection.
-      if (this.#isOpen()) this.#destroy(false);
+      // As in Envoy, a downstream that ends its half ends the connection, unless something has use for the other half.
+      if (this.#isOpen() && (this.#writeEnded || this.#input?.allowsHalfClose !== true)) this.#destroy(false);
     } else if (this.#state === Flushing && this.#waitsForPeer) {
       // The peer was first, as it should be.
       if (this.#socket.writableLength === 0) this.#destroy(false);
@@ -176,8 +277,8 @@ export class Connection implements ConnectionOutput, TimerTask {
   }
 
   #onDrain(): void {
-    if (this.#state === Flushing && this.#closeTimer !== undefined)
-      this.#settings.dispatcher.arm(this.#closeTimer, this.#settings.delayedCloseTimeoutMs);
+    if (this.#state === Flushing && this.#timer !== undefined)
+      this.#settings.dispatcher.arm(this.#timer, this.#settings.delayedCloseTimeoutMs);
     if (this.#state !== Open) return;
     const { dispatcher } = this.#settings;
     try {
@@ -195,7 +296,7 @@ export class Connection implements ConnectionOutput, TimerTask {
   #onClose(): void {
     this.#state = Closed;
     const { dispatcher } = this.#settings;
-    if (this.#closeTimer !== undefined) dispatcher.disarm(this.#closeTimer);
+    if (this.#timer !== undefined) dispatcher.disarm(this.#timer);
     const input = this.#input;
     this.#input = undefined;
     try {
@@ -222,6 +323,21 @@ export class Connection implements ConnectionOutput, TimerTask {
     // 'close' follows, and with it the input's onClose.
     this.#state = Flushing;
     this.#socket.destroy();
+  }
+
+  #reset(): void {
+    this.closedLocally = true;
+    this.#state = Flushing;
+    const socket = this.#accepted;
+    // A Unix socket can't be reset.
+    if (this.info.directRemoteIp === '') socket.destroy();
+    else socket.resetAndDestroy();
+    if (this.#socket !== socket) this.#socket.destroy();
+  }
+
+  #armTimer(delayMs: number): void {
+    this.#timer ??= new Timer(this);
+    this.#settings.dispatcher.arm(this.#timer, delayMs);
   }
 
   /** Asked after a call that may have closed us, which the compiler can't see. */

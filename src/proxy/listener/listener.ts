@@ -210,6 +210,7 @@ export class Listener {
       delayedCloseTimeoutMs: chain.delayedCloseTimeoutMs,
       onDelayedCloseTimeout: () => chain.onDelayedCloseTimeout(),
       shouldDrain: () => drain.shouldDrain(),
+      transport: undefined,
       onClosed: (connection) => this.#onClosed(connection),
     };
     return { model, chain, settings, drain };

@@ -34,6 +34,7 @@ class Pair implements ConnectionInput, AsyncDisposable {
       delayedCloseTimeoutMs,
       onDelayedCloseTimeout: () => void this.timeouts++,
       shouldDrain: () => false,
+      transport: undefined,
       onClosed: () => settle(),
     });
     this.connection.start(this);
