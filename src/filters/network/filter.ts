@@ -7,8 +7,14 @@ import type { StreamInfo } from '../stream-info.ts';
 
 /** Go on to the next filter. */
 export const ContinueChain = 'continue' as const;
-/** Hold this (the connection's start, or the bytes) until the filter calls `connection.continueReading()`. */
+/**
+ * Hold this (the connection's start, or the bytes) until the filter calls `connection.continueReading()`. What comes
+ * meanwhile is held too, and the connection is read no further.
+ */
 export const StopIteration = 'stop' as const;
+
+/** Filter state: the cluster that the TCP proxy goes to, in place of its own. */
+export const TCP_PROXY_CLUSTER = 'envoy.tcp_proxy.cluster';
 
 export type NetworkVerdict = typeof ContinueChain | typeof StopIteration;
 
@@ -20,7 +26,7 @@ export type NetworkVerdict = typeof ContinueChain | typeof StopIteration;
 export interface NetworkFilter {
   /** The connection is there (its handshake may not be); before any byte. */
   onConnection?(): NetworkVerdict;
-  /** Bytes from the downstream; `endStream`: it has half-closed. */
+  /** Bytes from the downstream; `endStream`: it has half-closed (the chunk may be empty then). The last filter's verdict doesn't count. */
   onData?(chunk: Buffer, endStream: boolean): NetworkVerdict;
   /** Bytes towards the downstream, seen in reverse order of the filters. */
   onWrite?(chunk: Buffer, endStream: boolean): NetworkVerdict;
@@ -30,10 +36,16 @@ export interface NetworkFilter {
   onDestroy?(): void;
 }
 
+/** The stream info of a connection, as its network filters see it and write to it. */
+export interface ConnectionStreamInfo extends StreamInfo {
+  responseCodeDetails: string;
+  connectionTerminationDetails: string;
+}
+
 /** What a network filter may know of, and do to, the connection it is on (Envoy's ReadFilterCallbacks). */
 export interface NetworkConnection {
   /** Of the connection: `info.connection`, its dynamic metadata and filter state, response flags, byte counts. */
-  readonly info: StreamInfo;
+  readonly info: ConnectionStreamInfo;
   /** Goes on after `stop`. Harmless otherwise. */
   continueReading(): void;
   /** Sends bytes to the downstream; `endStream` half-closes. */
@@ -63,12 +75,13 @@ export interface NetworkFactoryContext {
 
 export type NetworkFilterForConnection = (connection: NetworkConnection) => NetworkFilter | undefined;
 
-/** A kind of network filter: type -> per config -> per connection. */
+/**
+ * A kind of network filter: type -> per config -> per connection. Whether it ends its chain is said where it is
+ * registered.
+ */
 export interface NetworkFilterType<Config = unknown> {
   readonly name: string;
   readonly config: ConfigType<Config>;
-  /** The last filter of a chain, which does something with the bytes (echo, direct_response, ...). */
-  readonly isTerminal: boolean;
   /** Once a config and worker: compiles, resolves stats. No I/O, no timers. Throws ConfigError. */
   create(config: Config, context: NetworkFactoryContext): NetworkFilterForConnection;
 }

@@ -3,7 +3,7 @@ import type { HttpFilterRegistry } from '../../filters/registry.ts';
 import { HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
 import { sanitizeStatName, type StatsScope } from '../../telemetry/stats/stats.ts';
 import type { ConnectionInput } from '../codec/connection-io.ts';
-import type { Connection } from '../connection/connection.ts';
+import type { DownstreamConnection } from '../connection/downstream-connection.ts';
 import type { FilterChain } from '../listener/listener.ts';
 import { compileRouteTable } from '../router/route-table.ts';
 import type { RouteTable } from '../router/route.ts';
@@ -49,7 +49,7 @@ export class HttpFilterChain implements FilterChain {
     this.#config = new ConnectionManagerConfig(hcm, worker, this.#scope, listenerScope, compiled, findRoutes);
   }
 
-  onConnection(connection: Connection): ConnectionInput {
+  onConnection(connection: DownstreamConnection): ConnectionInput {
     return new ConnectionManager(this.#config, this.#worker, connection);
   }
 

@@ -11,6 +11,7 @@ import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
 import type { ConnectionInput } from '../codec/connection-io.ts';
 import { DownstreamConnectionInfo } from '../connection/connection-info.ts';
 import { Connection, type ConnectionSettings } from '../connection/connection.ts';
+import type { DownstreamConnection } from '../connection/downstream-connection.ts';
 import { MutableStreamInfo } from '../http/stream-info.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { ConnectionLimit, type ConnectionCells } from './connection-limit.ts';
@@ -26,8 +27,10 @@ export interface FilterChain {
   /** Of its connection manager; 0 = a connection that we are done with is closed at once. */
   readonly delayedCloseTimeoutMs: number;
   onDelayedCloseTimeout(): void;
+  /** The peer may end its half and go on reading, whatever the filters are doing. Absent: the input says. */
+  readonly allowsHalfClose?: boolean;
   /** Makes the object that a new connection's bytes go to. Undefined: the chain has no filters; close it. */
-  onConnection(connection: Connection): ConnectionInput | undefined;
+  onConnection(connection: DownstreamConnection): ConnectionInput | undefined;
   /** Connections shall end: idle ones now, others after their response. */
   drain(): void;
 }

@@ -1,0 +1,31 @@
+import type { NetworkFilterRegistration } from './network-registry.ts';
+import type { NetworkFilterType } from './network/filter.ts';
+
+/** A list of filters forgets what their configs are; each is only ever given what its own schema has read. */
+function erase<Config>(type: NetworkFilterType<Config>): NetworkFilterType {
+  return type as unknown as NetworkFilterType;
+}
+
+const network = (type: string): string => `envoy.extensions.filters.network.${type}`;
+
+/** Every network filter that comes with Outrigger, without the two that the data path itself knows (HTTP, tcp_proxy). */
+export const builtinNetworkFilters: readonly NetworkFilterRegistration[] = [
+  {
+    name: 'envoy.filters.network.echo',
+    configType: network('echo.v3.Echo'),
+    isTerminal: true,
+    load: async () => erase((await import('./network/echo.ts')).echo),
+  },
+  {
+    name: 'envoy.filters.network.direct_response',
+    configType: network('direct_response.v3.Config'),
+    isTerminal: true,
+    load: async () => erase((await import('./network/direct-response.ts')).directResponse),
+  },
+  {
+    name: 'envoy.filters.network.sni_cluster',
+    configType: network('sni_cluster.v3.SniCluster'),
+    isTerminal: false,
+    load: async () => erase((await import('./network/sni-cluster.ts')).sniCluster),
+  },
+];

@@ -1,0 +1,36 @@
+import type { NetworkFilterForConnection } from '../../filters/network/filter.ts';
+import type { ConnectionInput } from '../codec/connection-io.ts';
+import type { FilterChain } from '../listener/listener.ts';
+import type { Logger } from '../worker-context.ts';
+import type { DownstreamConnection } from './downstream-connection.ts';
+import { FilteredConnection } from './filtered-connection.ts';
+
+/** A filter chain with network filters before its end (or with a filter as its end). */
+export class NetworkChain implements FilterChain {
+  readonly delayedCloseTimeoutMs: number;
+  readonly #filters: readonly NetworkFilterForConnection[];
+  readonly #terminal: FilterChain | undefined;
+  readonly #log: Logger;
+
+  /** `terminal`: what follows the filters; undefined: the last of them is the end. */
+  constructor(filters: readonly NetworkFilterForConnection[], terminal: FilterChain | undefined, log: Logger) {
+    this.#filters = filters;
+    this.#terminal = terminal;
+    this.#log = log;
+    this.delayedCloseTimeoutMs = terminal?.delayedCloseTimeoutMs ?? 0;
+  }
+
+  onConnection(connection: DownstreamConnection): ConnectionInput {
+    const filtered = new FilteredConnection(connection, this.#terminal, this.#log);
+    filtered.start(this.#filters);
+    return filtered;
+  }
+
+  onDelayedCloseTimeout(): void {
+    this.#terminal?.onDelayedCloseTimeout();
+  }
+
+  drain(): void {
+    this.#terminal?.drain();
+  }
+}
