@@ -52,7 +52,7 @@ export interface TlsInfo {
   readonly peerSubject: string;
   /** RFC 2253. */
   readonly peerIssuer: string;
-  /** Lower-case hex without leading zeros. */
+  /** Lower-case hex of whole bytes. */
   readonly peerSerial: string;
   /** Lower-case hex of the DER certificate's SHA-256. */
   readonly peerFingerprint256: string;
@@ -76,7 +76,7 @@ export interface TlsInfo {
   readonly localIpSans?: readonly string[];
   readonly localOtherNameSans?: readonly string[];
   readonly localSubject: string;
-  /** PEM, URL-encoded as in XFCC (see percentEncodedPem of lib/x509). */
+  /** PEM, URL-encoded as in XFCC (`percentEncodedPem` of lib/x509). */
   readonly peerCertificate: string;
   /** The chain as the peer sent it, leaf first; PEM, URL-encoded. */
   readonly peerCertificateChain: string;

@@ -18,6 +18,13 @@ export function parseIpAddress(text: string): IpAddress | undefined {
   return value === -1 ? undefined : { v4: true, words: Uint32Array.of(value), text };
 }
 
+/** The text of an address of four or sixteen bytes; '' for any other number of bytes. */
+export function formatIpBytes(bytes: Buffer): string {
+  if (bytes.length === 4) return bytes.join('.');
+  if (bytes.length !== 16) return '';
+  return formatV6(Uint32Array.from([0, 4, 8, 12], (at) => bytes.readUInt32BE(at)));
+}
+
 /** 127.0.0.1 or ::1, and no other. */
 export function isLoopback({ v4, words }: IpAddress): boolean {
   if (v4) return words[0] === 0x7f000001;
