@@ -15,6 +15,7 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { apiAdditions, withAdditions } from './api-additions.mjs';
 import { packApi } from './pack-api.mjs';
 
 const root = join(import.meta.dirname, '..');
@@ -97,6 +98,7 @@ const stamp = JSON.stringify([
   JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).dependencies['@bufbuild/protobuf'],
   readFileSync(import.meta.filename, 'utf8').length,
   readFileSync(join(import.meta.dirname, 'pack-api.mjs'), 'utf8').length,
+  apiAdditions,
   readdirSync(join(root, 'proto'), { recursive: true }).map((file) => [
     file,
     file.endsWith('.proto') ? readFileSync(join(root, 'proto', file), 'utf8').length : 0,
@@ -145,6 +147,8 @@ try {
   for (const path of closure) {
     mkdirSync(dirname(join(work, 'proto', path)), { recursive: true });
     cpSync(find(path), join(work, 'proto', path));
+    if (path in apiAdditions)
+      writeFileSync(join(work, 'proto', path), withAdditions(path, readFileSync(find(path), 'utf8')));
     if (path === 'validate/validate.proto') overlayValidateRules(join(work, 'proto', path));
   }
   writeFileSync(join(work, 'buf.yaml'), 'version: v2\nmodules:\n  - path: proto\n');

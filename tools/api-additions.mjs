@@ -1,0 +1,29 @@
+/**
+ * Fields that Envoy's API has gained since the .proto files of our dependency were taken, by file and message. Only
+ * fields that we implement, or name as unsupported, need to be here; all others are unknown to the loader.
+ */
+export const apiAdditions = {
+  'envoy/config/core/v3/proxy_protocol.proto': {
+    '': ['message TlvEntry { uint32 type = 1 [(validate.rules).uint32 = {lt: 256}]; bytes value = 2; }'],
+    ProxyProtocolConfig: ['repeated TlvEntry added_tlvs = 3;'],
+  },
+  'envoy/extensions/transport_sockets/tls/v3/common.proto': {
+    TlsParameters: ['enum CompliancePolicy { FIPS_202205 = 0; }', 'repeated CompliancePolicy compliance_policies = 6;'],
+  },
+  'envoy/extensions/transport_sockets/tls/v3/tls.proto': {
+    UpstreamTlsContext: ['bool auto_host_sni = 6;', 'bool auto_sni_san_validation = 7;'],
+    DownstreamTlsContext: ['bool prefer_client_ciphers = 11;'],
+    CommonTlsContext: ['config.core.v3.TypedExtensionConfig custom_tls_certificate_selector = 16;'],
+  },
+};
+
+/** The text of a .proto file with its additions. A field that the file has by now fails the generator: take it out here. */
+export function withAdditions(path, text) {
+  let changed = text;
+  for (const [message, lines] of Object.entries(apiAdditions[path] ?? {}))
+    changed =
+      message === ''
+        ? `${changed}\n${lines.join('\n')}\n`
+        : changed.replace(new RegExp(`^message ${message} \\{`, 'm'), (open) => [open, ...lines].join('\n  '));
+  return changed;
+}
