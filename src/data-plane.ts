@@ -1,13 +1,13 @@
 import { httpFiltersOf } from './config/http-filters-of.ts';
 import { Runtime } from './config/runtime.ts';
 import type { SnapshotDelta } from './config/snapshot.ts';
-import { builtinHttpFilters } from './filters/builtin.ts';
-import { HttpFilterRegistry } from './filters/registry.ts';
+import { networkFiltersOf } from './config/network-filters-of.ts';
+import { builtinFilterRegistries } from './filters/filter-registries.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
 import { SystemRandom, type Random } from './lib/random.ts';
 import type { SharedCells } from './lib/shared-cells.ts';
 import { Dispatcher } from './proxy/dispatcher.ts';
-import { HttpFilterChain } from './proxy/http/http-filter-chain.ts';
+import { createFilterChain } from './proxy/connection/create-filter-chain.ts';
 import { Drain } from './proxy/listener/drain.ts';
 import { ListenerSet, type ListenerOutcome } from './proxy/listener/listener-set.ts';
 import { compileRouteTable } from './proxy/router/route-table.ts';
@@ -41,7 +41,7 @@ export class DataPlane implements DataPlaneLink {
   readonly #clusters: ClusterSet;
   readonly #listeners: ListenerSet;
   readonly #accessLogs: AccessLogs;
-  readonly #filters = new HttpFilterRegistry(builtinHttpFilters);
+  readonly #filters = builtinFilterRegistries();
   readonly #routes = new Map<string, RouteTable>();
   readonly #runtime = new Runtime();
   readonly #shared: SharedCells;
@@ -96,11 +96,12 @@ export class DataPlane implements DataPlaneLink {
     this.#drain = new Drain(clock, random, { drainTimeMs: settings.drainTimeMs, strategy: settings.drainStrategy });
     const environment = {
       worker: this.#worker,
-      filters: this.#filters,
+      filters: this.#filters.http,
+      networkFilters: this.#filters.network,
       routeTable: (name: string) => this.#routes.get(name),
     };
     this.#listeners = new ListenerSet(this.#worker, {
-      createFilterChain: (model, _listener, scope) => new HttpFilterChain(model, scope, environment),
+      createFilterChain: (model, _listener, scope) => createFilterChain(model, scope, environment),
       drain: this.#drain,
       connectionCells: { shared, globalSlot: settings.connectionSlot, lane: index },
       nextConnectionId: () => this.#nextConnectionId(),
@@ -110,8 +111,11 @@ export class DataPlane implements DataPlaneLink {
   async apply(delta: SnapshotDelta, bound: BoundAddresses): Promise<readonly ListenerOutcome[]> {
     const { listeners = { set: [], remove: [] } } = delta;
     // All that can wait or fail comes first; what follows is a swap.
-    await this.#filters.prepare(
+    await this.#filters.http.prepare(
       listeners.set.flatMap((listener) => httpFiltersOf(listener).map(({ config }) => config)),
+    );
+    await this.#filters.network.prepare(
+      listeners.set.flatMap((listener) => networkFiltersOf(listener).map(({ config }) => config)),
     );
     if (delta.runtime !== undefined) this.#runtime.apply(delta.runtime);
     this.#clusters.apply(delta);

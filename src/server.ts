@@ -13,7 +13,8 @@ import { Problems, type Problem } from './config/problem.ts';
 import { rawRuntimeValue } from './config/runtime.ts';
 import { buildStaticResources, type StaticResources } from './config/static-resources.ts';
 import { builtinHttpFilters } from './filters/builtin.ts';
-import { HttpFilterRegistry } from './filters/registry.ts';
+import { builtinNetworkFilters } from './filters/builtin-network.ts';
+import { builtinFilterRegistries } from './filters/filter-registries.ts';
 import { systemClock, type ClockTimer } from './lib/clock.ts';
 import { SystemRandom } from './lib/random.ts';
 import { SharedCells } from './lib/shared-cells.ts';
@@ -51,7 +52,7 @@ const DRAIN_POLL_MS = 50;
 
 /** Builds every resource of a bootstrap and returns what the builders refuse or don't support. */
 export async function validateConfig(loaded: LoadedBootstrap): Promise<readonly Problem[]> {
-  return (await buildStaticResources(loaded, new HttpFilterRegistry(builtinHttpFilters))).problems;
+  return (await buildStaticResources(loaded, builtinFilterRegistries())).problems;
 }
 
 /** Starts the proxy for the command line: signals and the end of the process are the server's from then on. */
@@ -151,7 +152,7 @@ export class Server implements AsyncDisposable {
 
   /** Starts a proxy. `server` is undefined when `problems` has errors: nothing was started then. Rejects if it can't listen. */
   static async start(start: ServerStart): Promise<{ server: Server | undefined; problems: readonly Problem[] }> {
-    const resources = await buildStaticResources(start.loaded, new HttpFilterRegistry(builtinHttpFilters));
+    const resources = await buildStaticResources(start.loaded, builtinFilterRegistries());
     const { problems } = resources;
     if (problems.some(({ severity }) => severity === 'error')) return { server: undefined, problems };
     const server = new Server(start, resources);
@@ -194,7 +195,7 @@ export class Server implements AsyncDisposable {
    * Errors among the problems: nothing was changed.
    */
   async update(loaded: LoadedBootstrap): Promise<readonly Problem[]> {
-    const resources = await buildStaticResources(loaded, new HttpFilterRegistry(builtinHttpFilters));
+    const resources = await buildStaticResources(loaded, builtinFilterRegistries());
     const { problems } = resources;
     if (problems.some(({ severity }) => severity === 'error')) return problems;
     const before = this.#listenerBytes;
@@ -531,13 +532,22 @@ export class Server implements AsyncDisposable {
           'node.version': process.versions.node,
         },
       },
-      extensions: builtinHttpFilters.map(({ name, configType, routeConfigTypes }) => ({
-        name,
-        category: 'envoy.filters.http',
-        type_descriptor: '',
-        disabled: false,
-        type_urls: [...new Set([configType, ...routeConfigTypes])],
-      })),
+      extensions: [
+        ...builtinHttpFilters.map(({ name, configType, routeConfigTypes }) => ({
+          name,
+          category: 'envoy.filters.http',
+          type_descriptor: '',
+          disabled: false,
+          type_urls: [...new Set([configType, ...routeConfigTypes])],
+        })),
+        ...builtinNetworkFilters.map(({ name, configType }) => ({
+          name,
+          category: 'envoy.filters.network',
+          type_descriptor: '',
+          disabled: false,
+          type_urls: [configType],
+        })),
+      ],
     };
   }
 }

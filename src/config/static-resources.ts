@@ -6,8 +6,9 @@ import { buildStatsConfig } from './builders/stats-config.ts';
 import type { BuiltCluster } from './cluster-model.ts';
 import type { ListenerModel } from './listener-model.ts';
 import { checkHttpFilters } from './check-http-filters.ts';
+import { checkNetworkFilters } from './check-network-filters.ts';
 import { Problems, type Problem } from './problem.ts';
-import type { HttpFilterRegistry } from '../filters/registry.ts';
+import type { FilterRegistries } from '../filters/filter-registries.ts';
 import type { StatsConfigModel } from '../telemetry/stats/stats-config.ts';
 
 /** What a bootstrap's static resources come to. Not to be used when `problems` has errors. */
@@ -22,7 +23,7 @@ export interface StaticResources {
 /** Builds all static resources of a bootstrap, finding every problem at once. */
 export async function buildStaticResources(
   loaded: LoadedBootstrap,
-  filters: HttpFilterRegistry,
+  filters: FilterRegistries,
 ): Promise<StaticResources> {
   const { bootstrap, registry: types } = loaded;
   const found = new Problems();
@@ -36,12 +37,17 @@ export async function buildStaticResources(
     buildListener(listener, at.at('listeners').at(i), {
       types,
       clusterExists: (name) => names.has(name),
-      isKnownHttpFilter: (typeName) => filters.find({ name: '', typeName }) !== undefined,
+      isKnownHttpFilter: (typeName) => filters.http.find({ name: '', typeName }) !== undefined,
+      findNetworkFilter: (typeName) => filters.network.find(typeName),
     }),
   );
   const stats = buildStatsConfig(bootstrap.statsConfig, found.at('stats_config'));
   const unreadable = new Set(loaded.problems.filter(({ severity }) => severity === 'error').map(({ path }) => path));
-  for (const [i, listener] of listeners.entries()) await checkHttpFilters(listener, filters, at.at('listeners').at(i));
+  for (const [i, listener] of listeners.entries()) {
+    const here = at.at('listeners').at(i);
+    await checkHttpFilters(listener, filters.http, here);
+    await checkNetworkFilters(listener, filters.network, here);
+  }
   const problems = [
     ...loaded.problems,
     // What couldn't be read has been reported; that it is missing now is no news.

@@ -1,4 +1,5 @@
 import type { FactoryContext } from './http/filter.ts';
+import type { NetworkFactoryContext } from './network/filter.ts';
 import { systemClock } from '../lib/clock.ts';
 import { SystemRandom } from '../lib/random.ts';
 import { KitStats } from './test-kit/kit-stats.ts';
@@ -20,4 +21,10 @@ export function inertContext(): FactoryContext {
     log: { debug() {}, info() {}, warn() {}, error() {} },
     sleep: () => new Promise(() => {}),
   };
+}
+
+/** The same for network filters; `unsupported` hears of fields that the filter names so. */
+export function inertNetworkContext(unsupported: (field: string) => void): NetworkFactoryContext {
+  const { clock, random, rootStats, runtime, log } = inertContext();
+  return { clock, random, rootStats, runtime, log, unsupported, setTimer: () => () => {} };
 }

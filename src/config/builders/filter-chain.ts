@@ -1,17 +1,14 @@
-import { typeNameOf, unpackAny } from '../../api/any.ts';
+import { typeNameOf } from '../../api/any.ts';
 import type {
-  Filter,
   FilterChain,
   FilterChainMatch,
 } from '../../api/generated/envoy/config/listener/v3/listener_components_pb.js';
-import type { HttpConnectionManager } from '../../api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { FilterChainMatchModel, FilterChainModel } from '../listener-model.ts';
-import type { NetworkFilterModel } from '../network-filter-model.ts';
 import type { Problems } from '../problem.ts';
 import { buildCidrRanges } from './cidr-ranges.ts';
 import { buildMetadata, durationMs } from './common.ts';
-import { HTTP_CONNECTION_MANAGER, buildHttpConnectionManager } from './http-connection-manager.ts';
-import { unpackAs, type ListenerBuildContext } from './listener-context.ts';
+import type { ListenerBuildContext } from './listener-context.ts';
+import { buildNetworkFilter } from './network-filter.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 const FIELDS = [
@@ -57,36 +54,6 @@ function checkTransportSocket(message: FilterChain, problems: Problems): void {
   if (socket.name === 'envoy.transport_sockets.raw_buffer') return;
   if (type !== undefined && typeNameOf(type.typeUrl) === RAW_BUFFER) return;
   problems.error(`unsupported: the transport socket '${socket.name}' is not implemented`);
-}
-
-function buildNetworkFilter(
-  message: Filter,
-  isLast: boolean,
-  problems: Problems,
-  context: ListenerBuildContext,
-): NetworkFilterModel | undefined {
-  const { name, configType } = message;
-  if (configType.case === 'configDiscovery') {
-    problems.at('config_discovery').error('unsupported: filter configs from discovery (ECDS) are not implemented');
-    return undefined;
-  }
-  const at = problems.at('typed_config');
-  const any = configType.value;
-  if (any === undefined) {
-    at.error(`Didn't find a registered implementation for '${name}' with type URL: ''`);
-    return undefined;
-  }
-  const hcm = unpackAs<HttpConnectionManager>(context.types, any, HTTP_CONNECTION_MANAGER);
-  if (hcm === undefined) {
-    const type = unpackAny(context.types, any).typeName || typeNameOf(any.typeUrl);
-    at.error(`unsupported: the network filter '${name}' (${type}) is not implemented`);
-    return undefined;
-  }
-  if (!isLast)
-    problems.error(
-      `Error: terminal filter named ${name} of type envoy.filters.network.http_connection_manager must be the last filter in a network filter chain.`,
-    );
-  return { kind: 'http-connection-manager', name, hcm: buildHttpConnectionManager(hcm, at, context) };
 }
 
 function buildMatch(

@@ -13,6 +13,8 @@ export interface ListenerBuildContext {
   readonly clusterExists?: RouteBuildContext['clusterExists'];
   /** Whether there is an HTTP filter whose config is of this type. */
   isKnownHttpFilter(typeName: string): boolean;
+  /** The network filter whose config is of this type, of those that come from the registry. Absent: there are none. */
+  findNetworkFilter?(typeName: string): { readonly name: string; readonly isTerminal: boolean } | undefined;
 }
 
 /** The message in `any`, if it is of the type `typeName` (TypedStruct included). */

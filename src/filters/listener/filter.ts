@@ -12,31 +12,35 @@ export type ListenerVerdict = 'continue' | 'wait' | 'close';
 
 /**
  * One listener filter on one accepted socket (Envoy's Network::ListenerFilter), before a filter chain is chosen.
- * Filters run in order, each until it says `continue`.
+ * Filters run in order, each until it says `continue`. A peer that closes before ends the connection.
  */
 export interface ListenerFilter {
   /** The first call. `wait` asks for bytes: `onData` follows. */
   onAccept(): ListenerVerdict;
   /**
-   * All bytes that have come and were not consumed, from the first on; called again with more of them after `wait`.
-   * `ended`: the peer has half-closed, no more will come.
+   * All bytes that have come and were not consumed, at least one, from the first on; called again with more of them
+   * after `wait`. Only valid during the call.
    */
-  onData?(bytes: Buffer, ended: boolean): ListenerVerdict;
+  onData?(bytes: Buffer): ListenerVerdict;
   /** The last call, exactly once. */
   onDestroy?(): void;
 }
 
 /** The accepted connection, as listener filters see and change it. Addresses are those of ConnectionInfo. */
 export interface ListenerConnection {
+  /** Empty for a Unix socket. */
   readonly remoteIp: string;
   readonly remotePort: number;
   readonly localIp: string;
   readonly localPort: number;
+  /** `raw_buffer` or `tls`; '' = no filter has said yet. */
+  readonly transportProtocol: string;
   /** `raw_buffer` until a filter says otherwise. */
   setTransportProtocol(name: string): void;
   /** Lower-case. */
   setServerName(name: string): void;
   setApplicationProtocols(names: readonly string[]): void;
+  /** '' = not computed. */
   setTlsFingerprints(ja3: string, ja4: string): void;
   /** Whom the connection is from and to, in place of what the socket says (PROXY protocol). */
   setAddresses(remoteIp: string, remotePort: number, localIp: string, localPort: number): void;
@@ -50,6 +54,8 @@ export interface ListenerConnection {
   setProxyProtocolTlvs(tlvs: readonly { readonly type: number; readonly value: Uint8Array }[]): void;
   setDynamicMetadata(namespace: string, key: string, value: unknown): void;
   setFilterState(key: string, value: unknown): void;
+  /** %DOWNSTREAM_TRANSPORT_FAILURE_REASON%. */
+  setTransportFailureReason(reason: string): void;
 }
 
 /** What a listener filter may use while its config is compiled. */
@@ -69,8 +75,6 @@ export type ListenerFilterForConnection = (connection: ListenerConnection) => Li
 export interface ListenerFilterType<Config = unknown> {
   readonly name: string;
   readonly config: ConfigType<Config>;
-  /** The most bytes that it ever looks at; 0 = it needs none. */
-  readonly maxReadBytes: number;
   /** Once a config and worker. No I/O, no timers. Throws ConfigError. */
   create(config: Config, context: ListenerFactoryContext): ListenerFilterForConnection;
 }

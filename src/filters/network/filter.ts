@@ -69,6 +69,8 @@ export interface NetworkFactoryContext {
   readonly rootStats: StatsScope;
   readonly runtime: RuntimeReader;
   readonly log: FilterLogger;
+  /** Names a field of the config that is set and not implemented; heard when the config is checked. */
+  unsupported(field: string): void;
   /** Calls back after `delayMs` on the worker's timer wheel, in a turn of its own; the result takes it back. */
   setTimer(delayMs: number, callback: () => void): () => void;
 }

@@ -1,0 +1,50 @@
+import type { FilterChainModel } from '../../config/listener-model.ts';
+import type { NetworkFilterModel } from '../../config/network-filter-model.ts';
+import type { NetworkFilterRegistry } from '../../filters/network-registry.ts';
+import type { StatsScope } from '../../telemetry/stats/stats.ts';
+import { HttpFilterChain, type FilterChainEnvironment } from '../http/http-filter-chain.ts';
+import type { FilterChain } from '../listener/listener.ts';
+import { NetworkChain } from './network-chain.ts';
+import { networkFilterContext } from './network-filter-context.ts';
+import { TcpProxyChain } from './tcp-proxy-chain.ts';
+
+/** What filter chains are compiled with. */
+export interface NetworkChainEnvironment extends FilterChainEnvironment {
+  /** Its filters must have been prepared. */
+  readonly networkFilters: NetworkFilterRegistry;
+}
+
+/**
+ * Compiles a filter chain with at least one filter. One that is nothing but an HTTP connection manager or a TCP proxy
+ * is just that. `listenerScope` is `listener.<address>.`.
+ */
+export function createFilterChain(
+  model: FilterChainModel,
+  listenerScope: StatsScope,
+  environment: NetworkChainEnvironment,
+): FilterChain {
+  const { worker, networkFilters } = environment;
+  const terminal = createTerminal(model, model.networkFilters.at(-1), listenerScope, environment);
+  const filters = model.networkFilters.flatMap((filter) =>
+    filter.kind === 'extension'
+      ? [networkFilters.compile(filter.config, networkFilterContext(filter.name, worker))]
+      : [],
+  );
+  return terminal !== undefined && filters.length === 0 ? terminal : new NetworkChain(filters, terminal, worker.log);
+}
+
+function createTerminal(
+  model: FilterChainModel,
+  last: NetworkFilterModel | undefined,
+  listenerScope: StatsScope,
+  environment: NetworkChainEnvironment,
+): FilterChain | undefined {
+  switch (last?.kind) {
+    case 'http-connection-manager':
+      return new HttpFilterChain(model, listenerScope, environment);
+    case 'tcp-proxy':
+      return new TcpProxyChain(last.tcpProxy, environment.worker);
+    default:
+      return undefined;
+  }
+}
