@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, release } from 'node:os';
-import { installed } from './peers/peers.ts';
+import type { BenchCase } from './cases.ts';
+import { installed } from './installed.ts';
 
 /** One peer's figures of one case; CPU in microseconds per request, or per MiB. */
 export interface Row {
@@ -16,7 +17,7 @@ export interface Row {
 
 export interface CaseReport {
   readonly name: string;
-  readonly unit: 'request' | 'MiB';
+  readonly unit: BenchCase['unit'];
   readonly rows: readonly Row[];
 }
 
@@ -31,6 +32,8 @@ const version = (name: string, args: readonly string[], pattern: RegExp): string
   }
 };
 
+const micros = (value: number): string => (value >= 0 ? value.toFixed(0) : '-');
+
 /** The whole report as Markdown. */
 export function renderReport(cases: readonly CaseReport[], rounds: number, seconds: number): string {
   const versions = [
@@ -38,6 +41,7 @@ export function renderReport(cases: readonly CaseReport[], rounds: number, secon
     version('envoy', ['--version'], /\/(\d+\.\d+\.\d+)/),
     version('nginx', ['-v'], /nginx\/([\d.]+)/),
     version('haproxy', ['-v'], /version ([\d.]+)/),
+    version('h2load', ['--version'], /nghttp2\/([\d.]+)/),
     version('wrk', ['-v'], /wrk ([\w.\-/]+)/),
   ];
   const lines = [
@@ -57,13 +61,13 @@ export function renderReport(cases: readonly CaseReport[], rounds: number, secon
     lines.push(
       `## ${name}`,
       '',
-      `| proxy | CPU us/${unit} | user us | outrigger / this | RSS MiB | p50 us | p99 us | ${unit === 'MiB' ? 'MiB/s' : 'requests/s'} |`,
+      `| proxy | CPU us/${unit} | user us | outrigger / this | RSS MiB | p50 us | p99 us | ${unit === 'MiB' ? 'MiB' : `${unit}s`}/s |`,
       '|---|--:|--:|--:|--:|--:|--:|--:|',
     );
     for (const row of rows) {
       const ratio = ours === undefined || row.peer === 'outrigger' ? '' : (ours.cpu / row.cpu).toFixed(2);
       lines.push(
-        `| ${row.peer} | ${row.cpu.toFixed(1)} | ${row.user.toFixed(1)} | ${ratio} | ${row.rssMiB.toFixed(0)} | ${row.p50us.toFixed(0)} | ${row.p99us.toFixed(0)} | ${row.perSecond.toFixed(0)} |` +
+        `| ${row.peer} | ${row.cpu.toFixed(1)} | ${row.user.toFixed(1)} | ${ratio} | ${row.rssMiB.toFixed(0)} | ${micros(row.p50us)} | ${micros(row.p99us)} | ${row.perSecond.toFixed(0)} |` +
           (row.errors > 0 ? ` ${row.errors} errors` : ''),
       );
     }

@@ -1,11 +1,13 @@
-// npm run bench [-- --rounds N --seconds N --case TEXT --peer a,b --write]
+// npm run bench [-- --rounds N --seconds N --warm-up N --case TEXT --peer a,b --write]
 // Measures CPU per request of Outrigger beside its peers, interleaved, each pinned to core 0; see docs/benchmarks.md.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CASES, type BenchCase } from './cases.ts';
-import { load } from './generator.ts';
+import { makeCertificates } from './certificates.ts';
+import { load } from './generators/generator.ts';
+import type { LoadResult } from './generators/load-result.ts';
 import { PEERS } from './peers/peers.ts';
 import { BenchProcess } from './process.ts';
 import { renderReport, type CaseReport, type Row } from './report.ts';
@@ -14,6 +16,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
+    'warm-up': { type: 'string', default: '6' },
     case: { type: 'string', default: '' },
     peer: { type: 'string', default: '' },
     write: { type: 'boolean', default: false },
@@ -25,11 +28,14 @@ const cases = CASES.filter(({ name }) => name.includes(values.case));
 const wanted = values.peer === '' ? undefined : values.peer.split(',');
 const peers = PEERS.filter(({ name }) => wanted === undefined || wanted.includes(name));
 const MiB = 1024 * 1024;
-const WARM_UP_SECONDS = 6;
+const warmUpSeconds = Number(values['warm-up']);
 const upstreamPort = 21_000 + Math.floor(Math.random() * 1000) * 20;
 const proxyCpu = 0;
 const loadCpu = cpus().length > 1 ? 1 : 0;
 const dir = mkdtempSync(join(tmpdir(), 'outrigger-bench-'));
+const certificates = makeCertificates(dir);
+/** Which port of the upstream speaks what; see upstream.ts. */
+const UPSTREAM_PORTS = { http1: 0, http2: 1, 'http2-tls': 2, tcp: 0 };
 
 const median = (numbers: readonly number[]): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
@@ -43,13 +49,17 @@ interface Slice {
   readonly errors: number;
 }
 
-async function measure(test: BenchCase, proxy: BenchProcess, port: number): Promise<Slice> {
+const slice = (test: BenchCase, port: number, duration: number): Promise<LoadResult | undefined> =>
+  load(test, { port, seconds: duration, cpu: loadCpu, dir, cert: certificates.cert, key: certificates.key });
+
+async function measure(test: BenchCase, proxy: BenchProcess, port: number): Promise<Slice | undefined> {
   const before = proxy.cpu();
   const began = performance.now();
-  const result = await load(test, port, seconds, loadCpu, dir);
+  const result = await slice(test, port, seconds);
+  if (result === undefined) return undefined;
   const elapsed = (performance.now() - began) / 1000;
   const after = proxy.cpu();
-  const work = test.perMiB ? (result.requests * test.responseBytes) / MiB : result.requests;
+  const work = test.unit === 'MiB' ? (result.requests * test.responseBytes) / MiB : result.requests;
   const user = (after.user - before.user) / work;
   const cpu = user + (after.system - before.system) / work;
   return { cpu, user, p50us: result.p50us, p99us: result.p99us, perSecond: work / elapsed, errors: result.errors };
@@ -60,9 +70,10 @@ async function runCase(test: BenchCase): Promise<CaseReport> {
   const running: { name: string; port: number; process: BenchProcess; slices: Slice[] }[] = [];
   let port = upstreamPort + 2;
   for (const peer of peers) {
-    if (peer.plainOnly && test.config !== 'plain') continue;
+    if (!peer.can(test)) continue;
     port += 2;
-    const argv = peer.command(test.config, port, upstreamPort, dir);
+    const upstream = upstreamPort + UPSTREAM_PORTS[test.upstream];
+    const argv = peer.command({ test, port, upstream, certificates, dir });
     if (argv === undefined) {
       console.log(`${peer.name} is not installed: left out`);
       continue;
@@ -71,9 +82,12 @@ async function runCase(test: BenchCase): Promise<CaseReport> {
     running.push({ name: peer.name, port, process, slices: [] });
   }
   // The compilers of V8 share the proxy's core, and want some ten thousand requests to be through.
-  for (const { port: target } of running) await load(test, target, test.perMiB ? 2 : WARM_UP_SECONDS, loadCpu, dir);
+  for (const { port: target } of running) await slice(test, target, test.unit === 'MiB' ? 2 : warmUpSeconds);
   for (let round = 0; round < rounds; round++)
-    for (const { process, port: target, slices } of running) slices.push(await measure(test, process, target));
+    for (const { process, port: target, slices } of running) {
+      const measured = await measure(test, process, target);
+      if (measured !== undefined) slices.push(measured);
+    }
   const rows = running.map(({ name, process, slices }): Row => {
     const of = (pick: (slice: Slice) => number): number => median(slices.map(pick));
     return {
@@ -87,12 +101,18 @@ async function runCase(test: BenchCase): Promise<CaseReport> {
       errors: slices.reduce((sum, slice) => sum + slice.errors, 0),
     };
   });
-  return { name: test.name, unit: test.perMiB ? 'MiB' : 'request', rows };
+  return { name: test.name, unit: test.unit, rows };
 }
 
 try {
   await using upstream = await BenchProcess.start(
-    [process.execPath, join(import.meta.dirname, 'upstream.ts'), String(upstreamPort)],
+    [
+      process.execPath,
+      join(import.meta.dirname, 'upstream.ts'),
+      String(upstreamPort),
+      certificates.cert,
+      certificates.key,
+    ],
     upstreamPort,
     loadCpu,
   );
