@@ -4,6 +4,7 @@ import type { ResourceDelta } from '../../config/snapshot.ts';
 import { Timer } from '../../lib/timer-wheel.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { Listener, type ListenerOptions } from './listener.ts';
+import { PendingHandshakes } from './pending-handshakes.ts';
 
 /** What became of a listener: its addresses, or why it could not be opened. */
 export interface ListenerOutcome {
@@ -18,10 +19,16 @@ export class ListenerSet {
   readonly #options: ListenerOptions;
   readonly #active = new Map<string, Listener>();
   readonly #draining = new Set<Listener>();
+  /** Made when first asked for. */
+  #byAddress: Map<string, Listener> | undefined = undefined;
 
   constructor(worker: WorkerContext, options: ListenerOptions) {
     this.#worker = worker;
-    this.#options = options;
+    this.#options = {
+      handshakes: new PendingHandshakes(worker.runtime),
+      findListener: (ip, port) => this.find(ip, port),
+      ...options,
+    };
   }
 
   /**
@@ -33,7 +40,36 @@ export class ListenerSet {
     bound: Readonly<Record<string, readonly AddressModel[]>>,
   ): Promise<readonly ListenerOutcome[]> {
     for (const name of remove) this.#retire(name);
-    return Promise.all(set.map((model) => this.#set(model, bound[model.name])));
+    const outcomes = await Promise.all(set.map((model) => this.#set(model, bound[model.name])));
+    this.#byAddress = undefined;
+    return outcomes;
+  }
+
+  /**
+   * The listener of connections that were going to this address before they were redirected to another one: that of
+   * the very address, else that of its port on all addresses.
+   */
+  find(ip: string, port: number): Listener | undefined {
+    const byAddress = (this.#byAddress ??= this.#indexAddresses());
+    const any = ip.includes(':') ? '::' : '0.0.0.0';
+    return (
+      byAddress.get(`${ip} ${port}`) ??
+      byAddress.get(`${any} ${port}`) ??
+      (ip.includes(':') ? undefined : byAddress.get(`compat ${port}`))
+    );
+  }
+
+  #indexAddresses(): Map<string, Listener> {
+    const byAddress = new Map<string, Listener>();
+    for (const listener of this.#active.values()) {
+      const { model, addresses } = listener;
+      for (const address of addresses.length > 0 ? addresses : [model.address, ...model.additionalAddresses]) {
+        if (address.kind !== 'socket') continue;
+        byAddress.set(`${address.host} ${address.port}`, listener);
+        if (address.host === '::' && address.ipv4Compat) byAddress.set(`compat ${address.port}`, listener);
+      }
+    }
+    return byAddress;
   }
 
   get active(): Iterable<Listener> {
@@ -74,6 +110,7 @@ export class ListenerSet {
     const listener = this.#active.get(name);
     if (listener === undefined) return;
     this.#active.delete(name);
+    this.#byAddress = undefined;
     this.#draining.add(listener);
     void listener.stopAccepting();
     listener.drainConnections();
@@ -96,9 +133,10 @@ const socketOf = ({
   reusePort,
   backlog,
   bindToPort,
+  transparent,
   keepAlive,
   statPrefix,
 }: ListenerModel): string =>
-  JSON.stringify([address, additionalAddresses, reusePort, backlog, bindToPort, keepAlive, statPrefix]);
+  JSON.stringify([address, additionalAddresses, reusePort, backlog, bindToPort, transparent, keepAlive, statPrefix]);
 
 const sameAddresses = (a: ListenerModel, b: ListenerModel): boolean => socketOf(a) === socketOf(b);

@@ -2,22 +2,27 @@ import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { AddressModel } from '../../config/common-model.ts';
 import type { FilterChainModel, ListenerModel } from '../../config/listener-model.ts';
+import type { DownstreamTransportSocketModel } from '../../config/transport-socket-model.ts';
+import type { ListenerFilterRegistry } from '../../filters/listener-registry.ts';
 import { ResponseFlag } from '../../filters/response-flags.ts';
-import type { ConnectionInfo } from '../../filters/stream-info.ts';
 import type { AccessLogger, FormatContext } from '../../telemetry/access-log/access-log.ts';
 import { Timer } from '../../lib/timer-wheel.ts';
 import { LISTENER_STATS, LISTENER_WORKER_STATS, listenerStatPrefix } from '../../telemetry/stats/listener-stats.ts';
 import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
 import type { ConnectionInput } from '../codec/connection-io.ts';
 import { DownstreamConnectionInfo } from '../connection/connection-info.ts';
-import { Connection, type ConnectionSettings } from '../connection/connection.ts';
+import { Connection, type ConnectionSettings, type TransportSettings } from '../connection/connection.ts';
 import type { DownstreamConnection } from '../connection/downstream-connection.ts';
 import { MutableStreamInfo } from '../http/stream-info.ts';
+import type { DownstreamTransportSocket } from '../transport-socket/transport-socket.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { ConnectionLimit, type ConnectionCells } from './connection-limit.ts';
 import type { Drain } from './drain.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
 import { ListenSocket } from './listen-socket.ts';
+import { compileListenerFilters, type CompiledListenerFilter } from './listener-filters.ts';
+import { PendingConnection, type PendingEnd, type PendingOwner } from './pending-connection.ts';
+import { PendingHandshakes } from './pending-handshakes.ts';
 
 const AT = LISTENER_STATS.at;
 const WORKER_AT = LISTENER_WORKER_STATS.at;
@@ -38,6 +43,19 @@ export interface FilterChain {
 export interface ListenerOptions {
   /** For a chain with filters. `scope` is `listener.<address>.` */
   readonly createFilterChain: (model: FilterChainModel, listener: ListenerModel, scope: StatsScope) => FilterChain;
+  /** Makes the transport socket of a chain that has one. `scope` is `listener.<address>.` */
+  readonly createTransportSocket?: (
+    model: DownstreamTransportSocketModel,
+    scope: StatsScope,
+  ) => DownstreamTransportSocket;
+  /** Has prepared the listener's filters. */
+  readonly listenerFilters?: ListenerFilterRegistry;
+  /** Shared by the listeners of a worker. */
+  readonly handshakes?: PendingHandshakes;
+  /** The listener that connections to this address belong to (`use_original_dst`). */
+  readonly findListener?: (ip: string, port: number) => Listener | undefined;
+  /** The destination of a redirected connection; undefined: it was not redirected. */
+  readonly originalDestination?: PendingOwner['originalDestination'];
   /** The server's; the listener makes its own from it. */
   readonly drain: Drain;
   /** Absent: no limits. */
@@ -45,6 +63,9 @@ export interface ListenerOptions {
   /** Numbers connections; unique in the process. */
   readonly nextConnectionId: () => number;
 }
+
+/** As Envoy says it for certificates that haven't come. */
+const NO_SECRETS = 'TLS error: Secret is not supplied by SDS';
 
 /** A chain without filters: its connections are closed. */
 const CLOSES: FilterChain = {
@@ -59,6 +80,7 @@ interface ActiveChain {
   readonly model: FilterChainModel;
   readonly chain: FilterChain;
   readonly settings: ConnectionSettings;
+  readonly transportSocket: DownstreamTransportSocket | undefined;
   readonly drain: Drain;
 }
 
@@ -66,7 +88,7 @@ interface ActiveChain {
  * One listener on one worker: its sockets, its filter chains and its connections. With `reusePort` each worker has
  * sockets of its own; a Unix socket, which can't be shared that way, is worker 0's.
  */
-export class Listener {
+export class Listener implements PendingOwner {
   readonly drain: Drain;
   #model: ListenerModel;
   readonly #worker: WorkerContext;
@@ -76,10 +98,14 @@ export class Listener {
   readonly #workerStats: StatBlock;
   readonly #limit: ConnectionLimit | undefined;
   readonly #connections = new Map<Connection, ActiveChain>();
+  /** Those that listener filters are looking at. */
+  readonly #pending = new Set<PendingConnection>();
+  readonly #handshakes: PendingHandshakes;
   #sockets: ListenSocket[] = [];
   #matcher: FilterChainMatcher<ActiveChain>;
   #chains: readonly ActiveChain[] = [];
   #loggers: readonly AccessLogger[];
+  #filters: readonly CompiledListenerFilter[];
 
   constructor(model: ListenerModel, worker: WorkerContext, options: ListenerOptions) {
     this.#model = model;
@@ -97,7 +123,9 @@ export class Listener {
         model.name,
         model.ignoreGlobalConnectionLimit,
       );
+    this.#handshakes = options.handshakes ?? new PendingHandshakes(worker.runtime);
     this.#loggers = model.accessLogs.map((log) => worker.accessLogs.create(log));
+    this.#filters = this.#compileFilters(model);
     [this.#chains, this.#matcher] = this.#compile(model);
   }
 
@@ -139,9 +167,11 @@ export class Listener {
     const old = this.#chains;
     this.#model = model;
     this.#loggers = model.accessLogs.map((log) => this.#worker.accessLogs.create(log));
+    this.#filters = this.#compileFilters(model);
     [this.#chains, this.#matcher] = this.#compile(model);
     for (const active of old) {
       if (this.#chains.includes(active)) continue;
+      active.transportSocket?.close();
       active.drain.start();
       this.#closeAfterDrain(active);
     }
@@ -167,7 +197,12 @@ export class Listener {
   /** Ends everything now. Idempotent. */
   async close(): Promise<void> {
     await this.stopAccepting();
+    for (const pending of this.#pending) {
+      pending.destroy();
+      this.#forget(pending);
+    }
     for (const connection of this.#connections.keys()) connection.close('abort');
+    for (const { transportSocket } of this.#chains) transportSocket?.close();
   }
 
   #closeAfterDrain(active: ActiveChain): void {
@@ -199,6 +234,14 @@ export class Listener {
     return [chains, new FilterChainMatcher(pairs, fallback)];
   }
 
+  #compileFilters(model: ListenerModel): readonly CompiledListenerFilter[] {
+    const { listenerFilters } = this.#options;
+    if (model.listenerFilters.length === 0) return [];
+    if (listenerFilters === undefined)
+      throw new Error(`listener '${model.name}' has filters, and there is no registry`);
+    return compileListenerFilters(model.listenerFilters, listenerFilters, this.#worker, this.#scope);
+  }
+
   #activate(model: FilterChainModel, listener: ListenerModel): ActiveChain {
     const bufferLimit = listener.perConnectionBufferLimitBytes;
     for (const active of this.#chains)
@@ -206,6 +249,7 @@ export class Listener {
     const drain = this.drain.child();
     const chain =
       model.networkFilters.length === 0 ? CLOSES : this.#options.createFilterChain(model, listener, this.#scope);
+    const transportSocket = this.#createTransportSocket(model);
     const settings: ConnectionSettings = {
       dispatcher: this.#worker.dispatcher,
       log: this.#worker.log,
@@ -213,10 +257,26 @@ export class Listener {
       delayedCloseTimeoutMs: chain.delayedCloseTimeoutMs,
       onDelayedCloseTimeout: () => chain.onDelayedCloseTimeout(),
       shouldDrain: () => drain.shouldDrain(),
-      transport: undefined,
+      transport: transportSocket === undefined ? undefined : this.#transportSettings(model, transportSocket),
       onClosed: (connection) => this.#onClosed(connection),
     };
-    return { model, chain, settings, drain };
+    return { model, chain, settings, transportSocket, drain };
+  }
+
+  #createTransportSocket({ transportSocket }: FilterChainModel): DownstreamTransportSocket | undefined {
+    if (transportSocket === undefined) return undefined;
+    const { createTransportSocket } = this.#options;
+    if (createTransportSocket === undefined) throw new Error(`no transport socket of kind '${transportSocket.kind}'`);
+    return createTransportSocket(transportSocket, this.#scope);
+  }
+
+  #transportSettings(model: FilterChainModel, socket: DownstreamTransportSocket): TransportSettings {
+    return {
+      socket,
+      connectTimeoutMs: model.transportSocketConnectTimeoutMs ?? 0,
+      onConnectTimeout: () => this.#stats.inc(AT.downstream_cx_transport_socket_connect_timeout),
+      onHandshakeDone: (connection) => this.#handshakes.delete(connection),
+    };
   }
 
   #accept(socket: Socket, pipe: string): void {
@@ -226,7 +286,7 @@ export class Listener {
       this.#onAccept(socket, pipe);
     } catch (error) {
       socket.destroy();
-      this.#worker.log.error('listener', `accepting failed: ${error instanceof Error ? error.stack : String(error)}`);
+      this.#worker.log.error('listener', `accepting failed: ${describe(error)}`);
     } finally {
       dispatcher.end();
     }
@@ -241,19 +301,130 @@ export class Listener {
       reject(socket);
       return;
     }
-    const { dispatcher } = this.#worker;
-    const info = new DownstreamConnectionInfo(this.#options.nextConnectionId(), socket, pipe, dispatcher.now);
-    const active = this.#matcher.match(info);
-    if (active === undefined) {
-      stats.inc(AT.no_filter_chain_match);
-      this.#limit?.release();
+    const info = new DownstreamConnectionInfo(
+      this.#options.nextConnectionId(),
+      socket,
+      pipe,
+      this.#worker.dispatcher.now,
+    );
+    this.#inspect(socket, info, false);
+  }
+
+  /** A connection that another listener has accepted, and that was going to our address. It stays here. */
+  takeOver(socket: Socket, info: DownstreamConnectionInfo): void {
+    const verdict = this.#limit?.acquire() ?? 'ok';
+    if (verdict === 'ok') this.#inspect(socket, info, true);
+    else {
+      this.#stats.inc(verdict === 'global' ? AT.downstream_global_cx_overflow : AT.downstream_cx_overflow);
       reject(socket);
-      this.#log(info, ResponseFlag.NR, 'filter_chain_not_found', 0, 0);
+    }
+  }
+
+  /** Has the listener filters look at a connection, if there are any; then it gets its filter chain. */
+  #inspect(socket: Socket, info: DownstreamConnectionInfo, isHandedOn: boolean): void {
+    info.listenerName = this.#model.name;
+    if (this.#filters.length === 0) {
+      this.#dispatch(socket, info, isHandedOn);
       return;
     }
+    socket.on('error', ignore);
+    const pending = new PendingConnection(socket, info, isHandedOn, this);
+    this.#pending.add(pending);
+    this.#stats.inc(AT.downstream_pre_cx_active);
+    pending.start();
+  }
+
+  // ---- from the listener filters ----------------------------------------------------------------------------------
+
+  get dispatcher(): WorkerContext['dispatcher'] {
+    return this.#worker.dispatcher;
+  }
+  get filters(): readonly CompiledListenerFilter[] {
+    return this.#filters;
+  }
+  get filtersTimeoutMs(): number {
+    return this.#model.listenerFiltersTimeoutMs;
+  }
+  get continueOnTimeout(): boolean {
+    return this.#model.continueOnListenerFiltersTimeout;
+  }
+
+  onFiltersDone(pending: PendingConnection): void {
+    this.#forget(pending);
+    this.#dispatch(pending.socket, pending.info, pending.isHandedOn);
+  }
+
+  onFiltersEnded(pending: PendingConnection, why: PendingEnd): void {
+    this.#forget(pending);
+    this.#limit?.release();
+    if (why === 'remote') this.#stats.inc(AT.downstream_listener_filter_remote_close);
+    this.#log(this.#streamInfo(pending.info));
+  }
+
+  onFiltersTimeout(): void {
+    this.#stats.inc(AT.downstream_pre_cx_timeout);
+  }
+
+  onFilterFailed(error: unknown): void {
+    this.#worker.log.error('listener', `a listener filter failed: ${describe(error)}`);
+  }
+
+  originalDestination(
+    socket: Socket,
+    info: DownstreamConnectionInfo,
+  ): { readonly ip: string; readonly port: number } | undefined {
+    return this.#options.originalDestination?.(socket, info);
+  }
+
+  #forget(pending: PendingConnection): void {
+    if (this.#pending.delete(pending)) this.#stats.dec(AT.downstream_pre_cx_active);
+  }
+
+  // ---- to a filter chain ------------------------------------------------------------------------------------------
+
+  #dispatch(socket: Socket, info: DownstreamConnectionInfo, isHandedOn: boolean): void {
+    if (info.localAddressRestored && this.#model.useOriginalDst && !isHandedOn) {
+      const other = this.#options.findListener?.(info.localIp, info.localPort);
+      if (other !== undefined) {
+        this.#limit?.release();
+        other.takeOver(socket, info);
+        return;
+      }
+    }
+    if (info.transportProtocol === '') info.transportProtocol = 'raw_buffer';
+    const active = this.#matcher.match(info);
+    if (active === undefined) {
+      this.#stats.inc(AT.no_filter_chain_match);
+      this.#limit?.release();
+      reject(socket);
+      const stream = this.#streamInfo(info);
+      stream.setFlag(ResponseFlag.NR);
+      stream.responseCodeDetails = 'filter_chain_not_found';
+      this.#log(stream);
+      return;
+    }
+    if (active.transportSocket !== undefined && !this.#handshakes.admit(this.#worker.dispatcher.now)) {
+      this.#stats.inc(AT.downstream_cx_overload_reject);
+      this.#limit?.release();
+      reject(socket);
+      return;
+    }
+    this.#connect(socket, info, active);
+  }
+
+  #connect(socket: Socket, info: DownstreamConnectionInfo, active: ActiveChain): void {
     info.filterChainName = active.model.name;
-    const connection = new Connection(socket, info, active.settings);
+    const { transportSocket } = active;
+    const isReady = transportSocket?.isReady !== false;
+    if (!isReady) info.transportFailureReason = NO_SECRETS;
+    const connection = new Connection(
+      socket,
+      info,
+      isReady ? active.settings : { ...active.settings, transport: undefined },
+    );
     this.#connections.set(connection, active);
+    if (transportSocket !== undefined && isReady) this.#handshakes.add(connection);
+    const stats = this.#stats;
     stats.inc(AT.downstream_cx_total);
     stats.inc(AT.downstream_cx_active);
     this.#workerStats.inc(WORKER_AT.downstream_cx_total);
@@ -261,30 +432,36 @@ export class Listener {
     const input = active.chain.onConnection(connection);
     if (input === undefined) connection.close('abort');
     else connection.start(input);
+    if (!isReady) connection.close('abort');
   }
 
   #onClosed(connection: Connection): void {
-    if (!this.#connections.delete(connection)) return;
+    const active = this.#connections.get(connection);
+    if (active === undefined) return;
+    this.#connections.delete(connection);
+    if (active.transportSocket !== undefined) this.#handshakes.delete(connection);
     this.#limit?.release();
     const stats = this.#stats;
     stats.inc(AT.downstream_cx_destroy);
     stats.dec(AT.downstream_cx_active);
     this.#workerStats.dec(WORKER_AT.downstream_cx_active);
     stats.record(AT.downstream_cx_length_ms, Math.floor(this.#worker.dispatcher.now - connection.info.startMs));
-    this.#log(connection.info, 0, '', connection.bytesReceived, connection.bytesSent);
+    if (this.#loggers.length > 0) this.#log(connection.streamInfo);
   }
 
-  /** The listener's own access logs have one record a connection. */
-  #log(info: ConnectionInfo, flag: number, details: string, bytesReceived: number, bytesSent: number): void {
-    if (this.#loggers.length === 0) return;
+  /** Of a connection that no filter chain got. */
+  #streamInfo(info: DownstreamConnectionInfo): MutableStreamInfo {
     const { dispatcher } = this.#worker;
     const startEpochMs = dispatcher.epochNow - (dispatcher.now - info.startMs);
     const stream = new MutableStreamInfo(info, '', info.startMs, startEpochMs);
-    stream.endMs = dispatcher.now;
-    stream.setFlag(flag);
-    stream.responseCodeDetails = details;
-    stream.bytesReceived = bytesReceived;
-    stream.bytesSent = bytesSent;
+    info.shareState(stream);
+    return stream;
+  }
+
+  /** The listener's own access logs have one record a connection. */
+  #log(stream: MutableStreamInfo): void {
+    if (this.#loggers.length === 0) return;
+    stream.endMs = this.#worker.dispatcher.now;
     const context: FormatContext = {
       info: stream,
       requestHeaders: undefined,
@@ -299,6 +476,12 @@ export class Listener {
 
 /** Closes a connection that nobody takes. */
 function reject(socket: Socket): void {
-  socket.on('error', () => {});
+  socket.on('error', ignore);
   socket.destroy();
+}
+
+function ignore(): void {}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
