@@ -52,6 +52,8 @@ const Open = 0;
 const Flushing = 1;
 const Closed = 2;
 
+const NOTHING_WRITTEN: (string | Uint8Array)[] = [];
+
 /** %CONNECTION_TERMINATION_DETAILS% of a handshake that took too long. */
 const TRANSPORT_SOCKET_TIMEOUT = 'transport socket timeout was reached';
 
@@ -69,12 +71,14 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
 
   /** As accepted. */
   readonly #accepted: Socket;
-  /** Where plain bytes are read and written. */
-  readonly #socket: Socket;
+  /** Where plain bytes are read and written: `#accepted` until a handshake is done. */
+  #socket: Socket;
   readonly #settings: ConnectionSettings;
   #input: ConnectionInput | undefined = undefined;
   #state: typeof Open | typeof Flushing | typeof Closed = Open;
   #handshaking = false;
+  /** Written before the handshake was done. */
+  #early: (string | Uint8Array)[] = NOTHING_WRITTEN;
   #readEnded = false;
   #writeEnded = false;
   #waitsForPeer = false;
@@ -86,18 +90,17 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
 
   constructor(socket: Socket, info: DownstreamConnectionInfo, settings: ConnectionSettings) {
     this.#accepted = socket;
+    this.#socket = socket;
     this.info = info;
     this.#settings = settings;
+    // A reset of the connection is followed by 'close', which is what counts; a transport socket closes it too.
+    socket.on('error', ignore);
+    socket.on('close', () => this.#onClose());
     const { transport } = settings;
-    if (transport === undefined) this.#socket = socket;
-    else {
-      this.#handshaking = true;
-      this.#socket = transport.socket.wrap(socket, this);
-      if (transport.connectTimeoutMs > 0) this.#armTimer(transport.connectTimeoutMs);
-    }
-    // A reset of the connection is followed by 'close', which is what counts.
-    this.#socket.on('error', ignore);
-    this.#socket.on('close', () => this.#onClose());
+    if (transport === undefined) return;
+    this.#handshaking = true;
+    transport.socket.wrap(socket, this, info.transportProtocol === 'tls' ? info.applicationProtocols : undefined);
+    if (transport.connectTimeoutMs > 0) this.#armTimer(transport.connectTimeoutMs);
   }
 
   /** False until a transport socket's handshake is done. */
@@ -135,6 +138,10 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   /** Starts to read. To be called once, in the turn that accepted the connection. */
   start(input: ConnectionInput): void {
     this.#input = input;
+    if (!this.#handshaking) this.#listen();
+  }
+
+  #listen(): void {
     const socket = this.#socket;
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('end', () => this.#onEnd());
@@ -151,6 +158,11 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
     if (this.#state !== Open || this.#writeEnded) return true;
     const socket = this.#socket;
     this.bytesSent += data.length;
+    if (this.#handshaking) {
+      if (this.#early === NOTHING_WRITTEN) this.#early = [];
+      this.#early.push(typeof data === 'string' ? data : Buffer.from(data));
+      return true;
+    }
     if (typeof data === 'string') return socket.write(data, 'latin1');
     const accepted = socket.write(data);
     // The chunk may be borrowed from the upstream's read buffer, which must not be used again before it is written.
@@ -159,11 +171,11 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   }
 
   pauseRead(): void {
-    if (this.#pauses++ === 0 && this.#state === Open) this.#socket.pause();
+    if (this.#pauses++ === 0 && this.#state === Open && !this.#handshaking) this.#socket.pause();
   }
 
   resumeRead(): void {
-    if (this.#pauses > 0 && --this.#pauses === 0 && this.#state === Open) this.#socket.resume();
+    if (this.#pauses > 0 && --this.#pauses === 0 && this.#state === Open && !this.#handshaking) this.#socket.resume();
   }
 
   endWrite(): void {
@@ -171,14 +183,15 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
     this.#writeEnded = true;
     // With both directions at an end the socket closes by itself.
     if (this.#readEnded) this.closedLocally = true;
-    this.#socket.end();
+    if (!this.#handshaking) this.#socket.end();
   }
 
   /** `details`: %CONNECTION_TERMINATION_DETAILS% of the listener's access log; the first that is given stays. */
   close(how: CloseMode, details = ''): void {
     if (this.#state === Closed) return;
     if (this.#terminationDetails === '') this.#terminationDetails = details;
-    if (how === 'abort') {
+    // Nobody could read what we would wait for before a handshake is done.
+    if (how === 'abort' || (this.#handshaking && how !== 'reset')) {
       this.#destroy(true);
       return;
     }
@@ -217,12 +230,19 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
 
   // ---- from the transport socket ----------------------------------------------------------------------------------
 
-  onHandshakeDone(tls: TlsInfo): void {
+  onHandshakeDone(socket: Socket, tls: TlsInfo): void {
     if (!this.#handshaking) return;
     this.#handshaking = false;
+    this.#socket = socket;
+    socket.on('error', ignore);
     this.info.tls = tls;
     if (this.#state !== Open) return;
     if (this.#timer !== undefined) this.#settings.dispatcher.disarm(this.#timer);
+    for (const data of this.#early) socket.write(data, 'latin1');
+    this.#early = NOTHING_WRITTEN;
+    if (this.#writeEnded) socket.end();
+    if (this.#input !== undefined) this.#listen();
+    if (this.#pauses > 0) socket.pause();
     this.#settings.transport!.onHandshakeDone(this);
     this.#input?.onHandshakeDone?.();
   }

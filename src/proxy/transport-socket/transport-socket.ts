@@ -4,9 +4,12 @@ import type { TlsInfo } from '../../filters/stream-info.ts';
 
 /** Told how the handshake of a connection went; one of the two is called, at most once, inside a dispatcher turn. */
 export interface HandshakeOwner {
-  /** Application bytes may follow. */
-  onHandshakeDone(tls: TlsInfo): void;
-  /** The socket closes. `reason`: Envoy's %DOWNSTREAM_TRANSPORT_FAILURE_REASON%. */
+  /**
+   * `socket` carries the plain bytes, and is used in the accepted one's place from now on; it emits errors, so it needs
+   * a listener for them. Whichever of the two closes closes the other: the accepted one's 'close' comes last.
+   */
+  onHandshakeDone(socket: Socket, tls: TlsInfo): void;
+  /** The socket closes. `reason`: Envoy's %DOWNSTREAM_TRANSPORT_FAILURE_REASON%; '' = the peer just left. */
   onHandshakeFailed(reason: string): void;
 }
 
@@ -15,10 +18,12 @@ export interface DownstreamTransportSocket {
   /** False: its secrets haven't come; connections are closed (`downstream_context_secrets_not_ready`, counted by `wrap`'s owner). */
   readonly isReady: boolean;
   /**
-   * The socket that carries the plain bytes, used in the accepted one's place from now on. Bytes that were read already
-   * have been put back (`unshift`).
+   * Starts the handshake on an accepted socket. Bytes that were read already have been put back (`unshift`). The owner
+   * listens for the socket's 'error' and 'close', and destroys it to give up; nothing else is to be done with it until
+   * `onHandshakeDone` has given what takes its place. `applicationProtocols`: what the ClientHello offers, where a
+   * listener filter has looked.
    */
-  wrap(socket: Socket, owner: HandshakeOwner): Socket;
+  wrap(socket: Socket, owner: HandshakeOwner, applicationProtocols?: readonly string[]): void;
   /** The chain is gone: subscriptions to secrets end. Connections live on. */
   close(): void;
 }
