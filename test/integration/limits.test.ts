@@ -116,7 +116,7 @@ describe('downstream connections', () => {
 
   test('close after the idle timeout, not during a request', async () => {
     await using upstream = await ScriptedUpstream.start();
-    const hcm = { ...close, common_http_protocol_options: { idle_timeout: '0.03s' } };
+    const hcm = { ...close, drain_timeout: '0.01s', common_http_protocol_options: { idle_timeout: '0.03s' } };
     await using proxy = await createProxy({ config: proxyConfig({ upstream: upstream.port, hcm }) });
     using silent = HttpClient.connect(proxy.port('ingress'));
     using client = HttpClient.connect(proxy.port('ingress'));

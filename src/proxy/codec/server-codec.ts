@@ -1,5 +1,6 @@
 import type { Http2OptionsModel } from '../../config/cluster-model.ts';
-import type { ConnectionInput } from './connection-io.ts';
+import type { ServerStreamFactory } from './codec.ts';
+import type { ConnectionInput, ConnectionOutput } from './connection-io.ts';
 
 /**
  * The server side of one connection's codec, as its connection manager drives it; H1ServerConnection and
@@ -10,7 +11,28 @@ export interface ServerCodec extends ConnectionInput {
   shutdownNotice(): void;
   /** HTTP/2: GOAWAY that names the last stream that was accepted. HTTP/1: nothing. */
   goAway(): void;
+  /**
+   * Output of streams that are over for their owners is still to leave (flow control, a full socket): the connection
+   * isn't to be closed yet. Absent: never.
+   */
+  readonly hasPendingOutput?: boolean;
 }
+
+/** Whom a server codec tells of its streams, and of what concerns the whole connection. Its connection manager. */
+export interface ServerCodecOwner extends ServerStreamFactory {
+  /**
+   * The peer broke the rules of the connection, or flooded it (`flood`). Streams are reset and the connection closes,
+   * after this. Once.
+   */
+  onConnectionError(flood: boolean): void;
+}
+
+/** Makes the HTTP/2 server codec of a connection. */
+export type Http2ServerFactory = (
+  output: ConnectionOutput,
+  settings: Http2Settings,
+  owner: ServerCodecOwner,
+) => ServerCodec;
 
 /** Options of an HTTP/2 connection, either side. Limits are Envoy's (Http2ProtocolOptions and what HCM or cluster add). */
 export interface Http2Settings extends Http2OptionsModel {

@@ -3,6 +3,7 @@ import type { AccessLogger } from '../../telemetry/access-log/access-log.ts';
 import { HTTP_LISTENER_STATS, HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
 import { sanitizeStatName, type StatBlock, type StatsScope } from '../../telemetry/stats/stats.ts';
 import type { Http1Settings } from '../codec/codec.ts';
+import type { Http2ServerFactory, Http2Settings } from '../codec/server-codec.ts';
 import { RouterConfig } from '../router/router-config.ts';
 import type { RouteTable } from '../router/route.ts';
 import type { WorkerContext } from '../worker-context.ts';
@@ -39,6 +40,8 @@ const LISTENER_CLASSES = [
 export class ConnectionManagerConfig {
   readonly model: HcmModel;
   readonly http1Settings: Http1Settings;
+  /** Undefined: every connection is HTTP/1. */
+  readonly createHttp2Codec: Http2ServerFactory | undefined;
   /** `http.<stat_prefix>.` */
   readonly stats: StatBlock;
   /** `listener.<address>.http.<stat_prefix>.` */
@@ -54,6 +57,7 @@ export class ConnectionManagerConfig {
   /** Upgrade types (lower case) that the connection manager lets through. */
   readonly allowedUpgrades: ReadonlySet<string>;
   readonly connections = new Set<ConnectionManager>();
+  #http2Settings: Http2Settings | undefined = undefined;
 
   /** `scope` is `http.<stat_prefix>.`, `listenerScope` `listener.<address>.`. */
   constructor(
@@ -63,6 +67,7 @@ export class ConnectionManagerConfig {
     listenerScope: StatsScope,
     filters: readonly CompiledFilter[],
     routes: () => RouteTable | undefined,
+    createHttp2Codec?: Http2ServerFactory,
   ) {
     this.model = model;
     this.stats = scope.block(HTTP_STATS);
@@ -73,6 +78,7 @@ export class ConnectionManagerConfig {
       maxHeadersCount: model.maxHeadersCount,
       maxHeadersBytes: model.maxHeadersBytes,
     };
+    this.createHttp2Codec = createHttp2Codec;
     this.filters = filters;
     this.routes = routes;
     this.routerOptions = model.router;
@@ -83,6 +89,15 @@ export class ConnectionManagerConfig {
     this.allowedUpgrades = new Set(
       model.upgrades.filter(({ enabled }) => enabled).map(({ type }) => type.toLowerCase()),
     );
+  }
+
+  /** The same object each time for the same limit, which is the listener's. */
+  http2Settings(bufferLimitBytes: number): Http2Settings {
+    if (this.#http2Settings?.bufferLimitBytes !== bufferLimitBytes) {
+      const { http2, maxHeadersCount, maxHeadersBytes } = this.model;
+      this.#http2Settings = { ...http2, maxHeadersCount, maxHeadersBytes, bufferLimitBytes };
+    }
+    return this.#http2Settings;
   }
 
   /** Counts a response by its class. */

@@ -1,14 +1,24 @@
 import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
 import { HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
 import type { ConnectionInfo } from '../../filters/stream-info.ts';
-import type { ServerStream, ServerStreamEvents, ServerStreamFactory } from '../codec/codec.ts';
+import type { ServerStream, ServerStreamEvents } from '../codec/codec.ts';
 import type { ConnectionInput, ConnectionOutput } from '../codec/connection-io.ts';
 import { H1ServerConnection } from '../codec/h1/server.ts';
+import type { ServerCodec, ServerCodecOwner } from '../codec/server-codec.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { ConnectionManagerConfig } from './connection-manager-config.ts';
 import { HttpStream } from './stream.ts';
 
 const AT = HTTP_STATS.at;
+
+/** How an HTTP/2 client begins; this much of it tells it from an HTTP/1 one. */
+const PREFACE = Buffer.from('PRI * HTTP/2');
+
+const NotDraining = 0;
+/** An HTTP/2 client has been told to start nothing new; an HTTP/1 one hears it with its next response. */
+const Draining = 1;
+/** The connection ends as soon as no stream is left. */
+const Closing = 2;
 
 /** What a connection manager needs of the connection that it is the last network filter of. */
 export interface DownstreamConnection extends ConnectionOutput {
@@ -19,27 +29,36 @@ export interface DownstreamConnection extends ConnectionOutput {
   readonly closedLocally: boolean;
   /** Soft limit of what the connection buffers each way, in bytes. */
   readonly bufferLimit: number;
+  /** What network filters have left for the streams on it (their filter state). Absent: nothing. */
+  readonly filterState?: ReadonlyMap<string, unknown> | undefined;
   /** True: this connection should go, by the drain state of its listener or of the server (a die may be cast). */
   shouldDrain(): boolean;
 }
 
 /**
- * The HTTP connection manager of one downstream connection: its codec, its streams, and when it has to end (idle,
- * too old, too many requests, draining).
+ * The HTTP connection manager of one downstream connection: its codec, which the first bytes decide on, its streams,
+ * and when it has to end (idle, too old, too many requests, draining).
  */
-export class ConnectionManager implements ConnectionInput, ServerStreamFactory, TimerTask {
+export class ConnectionManager implements ConnectionInput, ServerCodecOwner, TimerTask {
   readonly config: ConnectionManagerConfig;
   readonly worker: WorkerContext;
   readonly info: ConnectionInfo;
   readonly bufferLimit: number;
+  /** HTTP/2: streams share the connection, and a response never ends it. */
+  multiplexed = false;
   readonly #connection: DownstreamConnection;
-  readonly #codec: H1ServerConnection;
+  #codec: ServerCodec | undefined = undefined;
+  /** First bytes that don't yet tell which codec they are for. */
+  #undecided: Buffer | undefined = undefined;
   #streams = 0;
   readonly #idleTimer = new Timer(this);
   #durationTimer: Timer | undefined = undefined;
+  #drainTimer: Timer | undefined = undefined;
   #requests = 0;
   #bytesCounted = 0;
-  #draining = false;
+  #draining: typeof NotDraining | typeof Draining | typeof Closing = NotDraining;
+  #secure = false;
+  #flushing = false;
   #closed = false;
 
   constructor(config: ConnectionManagerConfig, worker: WorkerContext, connection: DownstreamConnection) {
@@ -48,10 +67,10 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
     this.info = connection.info;
     this.bufferLimit = connection.bufferLimit;
     this.#connection = connection;
-    this.#codec = new H1ServerConnection(connection, worker.dispatcher, config.http1Settings, this);
     const { stats, model } = config;
     stats.inc(AT.downstream_cx_total);
     stats.inc(AT.downstream_cx_active);
+    if (connection.info.tls !== undefined) this.onHandshakeDone();
     if (model.maxConnectionDurationMs > 0) {
       this.#durationTimer = new Timer(this);
       worker.dispatcher.arm(this.#durationTimer, model.maxConnectionDurationMs);
@@ -60,26 +79,51 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
     config.connections.add(this);
   }
 
+  /** What network filters have left for streams. */
+  get filterState(): ReadonlyMap<string, unknown> | undefined {
+    return this.#connection.filterState;
+  }
+
   // ---- from the socket --------------------------------------------------------------------------------------------
 
+  onHandshakeDone(): void {
+    if (this.#secure) return;
+    this.#secure = true;
+    this.config.stats.inc(AT.downstream_cx_ssl_total);
+    this.config.stats.inc(AT.downstream_cx_ssl_active);
+  }
+
   onData(chunk: Buffer): void {
-    const { stats } = this.config;
-    if (this.#requests === 0 && this.#streams === 0) this.#countProtocol();
-    stats.add(AT.downstream_cx_rx_bytes_total, chunk.length);
-    this.#codec.onData(chunk);
+    this.config.stats.add(AT.downstream_cx_rx_bytes_total, chunk.length);
+    const codec = this.#codec;
+    if (codec !== undefined) codec.onData(chunk);
+    else this.#onFirstData(chunk);
+    if (this.#draining === Closing) this.#closeIfDone();
   }
 
   onEnd(): void {
-    this.#codec.onEnd();
+    this.#codec?.onEnd();
+  }
+
+  get allowsHalfClose(): boolean {
+    return this.#codec?.allowsHalfClose ?? false;
   }
 
   onDrain(): void {
-    this.#codec.onDrain();
+    this.#codec?.onDrain();
+    if (this.#draining === Closing) this.#closeIfDone();
   }
 
   flush(): void {
-    this.#codec.flush();
+    this.#codec?.flush();
     this.#countSent();
+    if (!this.#flushing) return;
+    this.#flushing = false;
+    if (this.#streams === 0 && this.#codec?.hasPendingOutput !== true) this.#close();
+  }
+
+  flushFailed(): void {
+    this.#connection.close('abort');
   }
 
   #countSent(): void {
@@ -94,6 +138,7 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
     const { dispatcher } = this.worker;
     dispatcher.disarm(this.#idleTimer);
     if (this.#durationTimer !== undefined) dispatcher.disarm(this.#durationTimer);
+    if (this.#drainTimer !== undefined) dispatcher.disarm(this.#drainTimer);
     const { stats } = this.config;
     const local = this.#connection.closedLocally;
     stats.inc(local ? AT.downstream_cx_destroy_local : AT.downstream_cx_destroy_remote);
@@ -101,46 +146,81 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
       stats.inc(AT.downstream_cx_destroy_active_rq);
       stats.inc(local ? AT.downstream_cx_destroy_local_active_rq : AT.downstream_cx_destroy_remote_active_rq);
     }
-    this.#codec.onClose();
+    const codec = this.#codec;
+    codec?.onClose();
     this.#countSent();
     stats.inc(AT.downstream_cx_destroy);
     stats.dec(AT.downstream_cx_active);
-    if (this.#protocolCounted) stats.dec(AT.downstream_cx_http1_active);
+    if (codec !== undefined)
+      stats.dec(this.multiplexed ? AT.downstream_cx_http2_active : AT.downstream_cx_http1_active);
+    if (this.#secure) stats.dec(AT.downstream_cx_ssl_active);
     stats.record(AT.downstream_cx_length_ms, Math.floor(dispatcher.now - this.info.startMs));
     this.config.connections.delete(this);
   }
 
-  #protocolCounted = false;
+  // ---- the codec ------------------------------------------------------------------------------------------------------
 
-  /** Envoy counts the protocol when the first bytes have shown it. */
-  #countProtocol(): void {
-    if (this.#protocolCounted) return;
-    this.#protocolCounted = true;
-    const { stats } = this.config;
-    stats.inc(AT.downstream_cx_http1_total);
-    stats.inc(AT.downstream_cx_http1_active);
+  /** Makes the codec, as Envoy does when the first bytes are there, and gives it what has come. */
+  #onFirstData(chunk: Buffer): void {
+    const held = this.#undecided;
+    const bytes = held === undefined ? chunk : Buffer.concat([held, chunk]);
+    const isHttp2 = this.#detectHttp2(bytes);
+    if (isHttp2 === undefined) {
+      this.#undecided = held === undefined ? Buffer.from(chunk) : bytes;
+      return;
+    }
+    this.#undecided = undefined;
+    const { config, worker } = this;
+    const { stats } = config;
+    const createHttp2 = isHttp2 ? config.createHttp2Codec : undefined;
+    let codec: ServerCodec;
+    if (createHttp2 !== undefined) {
+      this.multiplexed = true;
+      codec = createHttp2(this.#connection, config.http2Settings(this.bufferLimit), this);
+    } else codec = new H1ServerConnection(this.#connection, worker.dispatcher, config.http1Settings, this);
+    stats.inc(this.multiplexed ? AT.downstream_cx_http2_total : AT.downstream_cx_http1_total);
+    stats.inc(this.multiplexed ? AT.downstream_cx_http2_active : AT.downstream_cx_http1_active);
+    this.#codec = codec;
+    codec.onData(bytes);
+  }
+
+  /** By configuration, else ALPN, else the preface of RFC 9113 section 3.4. Undefined: too few bytes to tell. */
+  #detectHttp2(bytes: Buffer): boolean | undefined {
+    const { codecType } = this.config.model;
+    if (codecType !== 'auto') return codecType === 'http2';
+    const alpn = this.info.tls?.alpn ?? '';
+    if (alpn !== '') return alpn === 'h2';
+    const length = Math.min(bytes.length, PREFACE.length);
+    for (let i = 0; i < length; i++) if (bytes[i] !== PREFACE[i]) return false;
+    return length === PREFACE.length ? true : undefined;
   }
 
   // ---- from the codec and the streams -----------------------------------------------------------------------------
 
   newStream(stream: ServerStream): ServerStreamEvents {
+    const { stats, model } = this.config;
     this.#requests++;
     this.#streams++;
+    if (model.maxRequestsPerConnection > 0 && this.#requests >= model.maxRequestsPerConnection) {
+      if (!this.multiplexed) this.#draining = Closing;
+      else if (this.#draining === NotDraining) this.#startDrain();
+      stats.inc(AT.downstream_cx_max_requests_reached);
+    }
     return new HttpStream(this, stream);
   }
 
-  /** Decides, when response headers go out, whether the connection ends after this response. */
+  onConnectionError(flood: boolean): void {
+    if (!flood) this.config.stats.inc(AT.downstream_cx_protocol_error);
+  }
+
+  /** Decides, when response headers go out, whether this connection drains, and tells whether the response ends it. */
   closesAfterResponse(): boolean {
-    const { stats, model } = this.config;
-    if (this.#draining) return true;
-    if (model.maxRequestsPerConnection > 0 && this.#requests >= model.maxRequestsPerConnection) {
-      stats.inc(AT.downstream_cx_max_requests_reached);
-      this.#draining = true;
-    } else if (this.#connection.shouldDrain()) {
-      stats.inc(AT.downstream_cx_drain_close);
-      this.#draining = true;
+    if (this.#draining === NotDraining) {
+      if (!this.#connection.shouldDrain()) return false;
+      this.config.stats.inc(AT.downstream_cx_drain_close);
+      this.#startDrain();
     }
-    return this.#draining;
+    return !this.multiplexed;
   }
 
   get streamCount(): number {
@@ -151,15 +231,19 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
   streamEnded(): void {
     this.#streams--;
     if (this.#closed || this.#streams > 0) return;
-    this.#armIdle();
+    if (this.#draining === Closing && this.multiplexed) this.#closeIfDone();
+    else this.#armIdle();
   }
 
   // ---- its end ----------------------------------------------------------------------------------------------------
 
-  /** The filter chain or the listener goes away: closes an idle connection now, a busy one after its response. */
+  /** The filter chain or the listener goes away: closes an idle connection now, a busy one after its last response. */
   drain(): void {
-    this.#draining = true;
-    if (this.#streams === 0) this.#close();
+    if (this.#streams === 0) {
+      this.#codec?.goAway();
+      this.#draining = Closing;
+      this.#closeIfDone();
+    } else if (this.#draining === NotDraining) this.#startDrain();
   }
 
   onTimer(timer: Timer): void {
@@ -168,16 +252,41 @@ export class ConnectionManager implements ConnectionInput, ServerStreamFactory, 
       // Left armed while streams run: taking it out and putting it back for each would cost more than this.
       if (this.#streams > 0) return;
       stats.inc(AT.downstream_cx_idle_timeout);
-      this.#close();
-    } else {
+      this.#retire();
+    } else if (timer === this.#durationTimer) {
       stats.inc(AT.downstream_cx_max_duration_reached);
-      this.drain();
+      this.#retire();
+    } else {
+      this.#codec?.goAway();
+      this.#draining = Closing;
+      this.#closeIfDone();
     }
+  }
+
+  /** Enough of this connection: at once if nothing has come over it yet. */
+  #retire(): void {
+    if (this.#codec === undefined) this.#connection.close('flush-no-delay');
+    else if (this.#draining === NotDraining) this.#startDrain();
+  }
+
+  /** The peer may have requests on their way: it gets the drain timeout to learn that there shall be no more. */
+  #startDrain(): void {
+    this.#draining = Draining;
+    this.#codec?.shutdownNotice();
+    this.#drainTimer = new Timer(this);
+    this.worker.dispatcher.arm(this.#drainTimer, this.config.model.drainTimeoutMs);
   }
 
   #armIdle(): void {
     const { idleTimeoutMs } = this.config.model;
     if (idleTimeoutMs > 0) this.worker.dispatcher.arm(this.#idleTimer, idleTimeoutMs);
+  }
+
+  /** Closes when nothing is left to serve or to send; what the codec has gathered in this turn leaves first. */
+  #closeIfDone(): void {
+    if (this.#closed || this.#flushing || this.#streams > 0 || this.#codec?.hasPendingOutput === true) return;
+    this.#flushing = true;
+    this.worker.dispatcher.markDirty(this);
   }
 
   #close(): void {

@@ -3,6 +3,7 @@ import type { HttpFilterRegistry } from '../../filters/registry.ts';
 import { HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
 import { sanitizeStatName, type StatsScope } from '../../telemetry/stats/stats.ts';
 import type { ConnectionInput } from '../codec/connection-io.ts';
+import type { Http2ServerFactory } from '../codec/server-codec.ts';
 import type { DownstreamConnection } from '../connection/downstream-connection.ts';
 import type { FilterChain } from '../listener/listener.ts';
 import { compileRouteTable } from '../router/route-table.ts';
@@ -18,6 +19,8 @@ export interface FilterChainEnvironment {
   readonly filters: HttpFilterRegistry;
   /** The route table of this name as it is now (RDS). */
   readonly routeTable: (name: string) => RouteTable | undefined;
+  /** Absent: every connection is HTTP/1. */
+  readonly createHttp2Codec?: Http2ServerFactory;
 }
 
 /** A filter chain that ends in an HTTP connection manager. */
@@ -31,7 +34,7 @@ export class HttpFilterChain implements FilterChain {
   constructor(
     model: FilterChainModel,
     listenerScope: StatsScope,
-    { worker, filters, routeTable }: FilterChainEnvironment,
+    { worker, filters, routeTable, createHttp2Codec }: FilterChainEnvironment,
   ) {
     const last = model.networkFilters.at(-1);
     if (last?.kind !== 'http-connection-manager') throw new Error(`the last filter is ${last?.kind}`);
@@ -46,7 +49,15 @@ export class HttpFilterChain implements FilterChain {
       findRoutes = () => table;
     } else findRoutes = () => routeTable(routes.routeConfigName);
     const compiled = compileFilterChain(hcm.httpFilters, filters, worker, this.#scope);
-    this.#config = new ConnectionManagerConfig(hcm, worker, this.#scope, listenerScope, compiled, findRoutes);
+    this.#config = new ConnectionManagerConfig(
+      hcm,
+      worker,
+      this.#scope,
+      listenerScope,
+      compiled,
+      findRoutes,
+      createHttp2Codec,
+    );
   }
 
   onConnection(connection: DownstreamConnection): ConnectionInput {

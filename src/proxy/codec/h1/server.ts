@@ -7,7 +7,8 @@ import type {
   ServerStreamFactory,
   StreamResetReason,
 } from '../codec.ts';
-import type { ConnectionInput, ConnectionOutput } from '../connection-io.ts';
+import type { ConnectionOutput } from '../connection-io.ts';
+import type { ServerCodec } from '../server-codec.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
 import type { HeaderMap } from '../../http/headers.ts';
 import { Tunnel, UntilCloseBody } from './body-kind.ts';
@@ -45,7 +46,7 @@ export interface H1ServerOptions {
  * `headers.protocol` tells of an upgrade, `connection` and `upgrade`. After a 101, and after a 2xx to CONNECT, data of
  * the stream is raw bytes in both directions, and the peer's half-close is the end of the request.
  */
-export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
+export class H1ServerConnection implements ServerCodec, BodyReaderOwner {
   readonly #output: ConnectionOutput;
   readonly #settings: Http1Settings;
   readonly #factory: ServerStreamFactory;
@@ -126,6 +127,11 @@ export class H1ServerConnection implements ConnectionInput, BodyReaderOwner {
   flushFailed(): void {
     this.#output.close('abort');
   }
+
+  /** An HTTP/1 client hears of it with the next response. */
+  shutdownNotice(): void {}
+
+  goAway(): void {}
 
   // ---- reading ----------------------------------------------------------------------------------------------------
 
