@@ -1,7 +1,7 @@
 import type { ByteWriter } from './byte-writer.ts';
 import { EncodingTable, type SentName } from './encoding-table.ts';
 import { DEFAULT_TABLE_SIZE } from './hpack.ts';
-import { huffmanEncode, huffmanSize } from './huffman-encoder.ts';
+import { NotShorter, huffmanEncode, huffmanSize } from './huffman-encoder.ts';
 
 /** Bytes that an integer takes at most (lengths and sizes are below 2^32). */
 const INTEGER_ROOM = 6;
@@ -127,7 +127,7 @@ export class HpackEncoder {
     const nameIndex = table.nameIndex(name);
     if (name.isSecret(value)) {
       this.#literal(NEVER_INDEXED, 0xf, nameIndex, name.name, value);
-    } else if (table.hasRoomFor(name.name, value) && name.shallAdd(value)) {
+    } else if (table.hasRoomFor(name.name, value) && name.shallAdd(value, nameIndex)) {
       this.#literal(ADDED, 0x3f, nameIndex, name.name, value);
       const added = table.insert(name, value);
       return this.#remember(place, remembered, name, added.value, added.serial, 0);
@@ -157,7 +157,7 @@ export class HpackEncoder {
 
   #literal(first: number, full: number, nameIndex: number, name: string, value: string): void {
     const out = this.#out!;
-    out.reserve(3 * INTEGER_ROOM + name.length + value.length);
+    out.reserve(5 * INTEGER_ROOM + 2 * (name.length + value.length));
     writeInteger(out, first, full, nameIndex);
     if (nameIndex === 0) writeText(out, name);
     writeText(out, value);
@@ -176,14 +176,30 @@ function writeInteger(out: ByteWriter, first: number, full: number, value: numbe
   bytes[out.size++] = value;
 }
 
-/** Section 5.2: in Huffman code where that is shorter. There must be room. */
+/** Section 5.2: in Huffman code where that is shorter. There must be room for it twice. */
 function writeText(out: ByteWriter, text: string): void {
-  const size = huffmanSize(text);
-  if (size < text.length) {
-    writeInteger(out, 0x80, 0x7f, size);
-    out.size = huffmanEncode(text, out.bytes, out.size);
-    return;
+  const { length } = text;
+  const { bytes } = out;
+  // The text as bytes goes where it will not be in the way; what is read from bytes is read faster.
+  const from = out.size + length + INTEGER_ROOM;
+  bytes.write(text, from, 'latin1');
+  if (length < 0x80) {
+    // The coded length is shorter still, so it takes one byte.
+    const end = huffmanEncode(bytes, from, from + length, out.size + 1);
+    if (end !== NotShorter) {
+      bytes[out.size] = 0x80 | (end - out.size - 1);
+      out.size = end;
+      return;
+    }
+  } else {
+    const size = huffmanSize(bytes, from, from + length);
+    if (size < length) {
+      writeInteger(out, 0x80, 0x7f, size);
+      out.size = huffmanEncode(bytes, from, from + length, out.size);
+      return;
+    }
   }
-  writeInteger(out, 0, 0x7f, text.length);
-  out.size += out.bytes.write(text, out.size, 'latin1');
+  writeInteger(out, 0, 0x7f, length);
+  bytes.copyWithin(out.size, from, from + length);
+  out.size += length;
 }

@@ -52,8 +52,12 @@ export class SentName {
     this.#wasted = 0;
   }
 
-  /** Whether `value`, which is in no table, is to be added to it. */
-  shallAdd(value: string): boolean {
+  /**
+   * Whether `value`, which is in no table, is to be added to it. `nameIndex`: where the name is; a name that is nowhere
+   * gets an entry in any case, which spares it from being spelt each time.
+   */
+  shallAdd(value: string, nameIndex: number): boolean {
+    if (nameIndex === 0) return true;
     if (this.policy === 'always' && this.#wasted < MAX_WASTED) {
       this.#wasted++;
       return true;

@@ -129,7 +129,8 @@ describe('errors', () => {
 });
 
 describe('table size', () => {
-  const add = (value: string): Buffer => Buffer.concat([hex('40 01 61'), Buffer.from([value.length]), Buffer.from(value)]);
+  const add = (value: string): Buffer =>
+    Buffer.concat([hex('40 01 61'), Buffer.from([value.length]), Buffer.from(value)]);
 
   test('an update drops what no longer fits', () => {
     const decoder = new HpackDecoder();
@@ -211,7 +212,9 @@ describe('the sink', () => {
   });
 
   test('equal names are one string', () => {
-    const names = decodeBlock(new HpackDecoder(), hex('00 04 686f7374 00 00 04 686f7374 00')).fields.map(([name]) => name);
+    const names = decodeBlock(new HpackDecoder(), hex('00 04 686f7374 00 00 04 686f7374 00')).fields.map(
+      ([name]) => name,
+    );
     expect(names).toEqual(['host', 'host']);
   });
 
@@ -234,7 +237,8 @@ describe('the sink', () => {
     ['blanks behind', 'a', 'b\t', FieldFlaw.padding],
     ['everything', 'A', '\0 ', FieldFlaw.name | FieldFlaw.value | FieldFlaw.padding],
   ])('is told of %s', (_, name, value, flaws) => {
-    const text = (content: string): Buffer => Buffer.concat([Buffer.from([content.length]), Buffer.from(content, 'latin1')]);
+    const text = (content: string): Buffer =>
+      Buffer.concat([Buffer.from([content.length]), Buffer.from(content, 'latin1')]);
     const literal = Buffer.concat([hex('40'), text(name), text(value)]);
     const decoder = new HpackDecoder();
     expect(decodeBlock(decoder, literal)).toEqual({ error: undefined, fields: [[name, value]], flaws: [flaws] });
