@@ -68,6 +68,8 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   bytesSent = 0;
   /** We ended it (not the peer); valid once it is closed. */
   closedLocally = false;
+  /** The peer ended it with a RST; valid once it is closed. */
+  wasReset = false;
 
   /** As accepted. */
   readonly #accepted: Socket;
@@ -77,6 +79,7 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   #input: ConnectionInput | undefined = undefined;
   #state: typeof Open | typeof Flushing | typeof Closed = Open;
   #handshaking = false;
+  #handshakeFailed = false;
   /** Written before the handshake was done. */
   #early: (string | Uint8Array)[] = NOTHING_WRITTEN;
   #readEnded = false;
@@ -94,7 +97,7 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
     this.info = info;
     this.#settings = settings;
     // A reset of the connection is followed by 'close', which is what counts; a transport socket closes it too.
-    socket.on('error', ignore);
+    socket.on('error', (error) => this.#onError(error));
     socket.on('close', () => this.#onClose());
     const { transport } = settings;
     if (transport === undefined) return;
@@ -125,6 +128,16 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
     stream.bytesSent = this.bytesSent;
     if (stream.connectionTerminationDetails === '') stream.connectionTerminationDetails = this.#terminationDetails;
     return stream;
+  }
+
+  /** Bytes written that the system hasn't taken yet. */
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Bytes that the peer has sent and nobody has looked at: they are lost if the connection is closed. */
+  get unreadBytes(): number {
+    return this.#socket.readableLength;
   }
 
   get bufferLimit(): number {
@@ -234,7 +247,7 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
     if (!this.#handshaking) return;
     this.#handshaking = false;
     this.#socket = socket;
-    socket.on('error', ignore);
+    socket.on('error', (error) => this.#onError(error));
     this.info.tls = tls;
     if (this.#state !== Open) return;
     if (this.#timer !== undefined) this.#settings.dispatcher.disarm(this.#timer);
@@ -248,10 +261,12 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   }
 
   onHandshakeFailed(reason: string): void {
-    if (!this.#handshaking || this.#state === Closed) return;
+    if (!this.#handshaking || this.#handshakeFailed) return;
+    this.#handshakeFailed = true;
     if (this.info.transportFailureReason === '') this.info.transportFailureReason = reason;
+    if (this.#accepted.closed) this.#onClose();
     // Envoy takes it for the peer's doing.
-    this.#destroy(false);
+    else this.#destroy(false);
   }
 
   // ---- from the socket --------------------------------------------------------------------------------------------
@@ -288,12 +303,20 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
         this.#fail(error);
       }
       // As in Envoy, a downstream that ends its half ends the connection, unless something has use for the other half.
-      if (this.#isOpen() && (this.#writeEnded || this.#input?.allowsHalfClose !== true)) this.#destroy(false);
+      if (!this.#isOpen()) return;
+      if (this.#writeEnded) {
+        // With both directions at an end the socket closes by itself, once what was written has left.
+        if (this.#socket.writableLength === 0) this.#destroy(false);
+      } else if (this.#input?.allowsHalfClose !== true) this.#destroy(false);
     } else if (this.#state === Flushing && this.#waitsForPeer) {
       // The peer was first, as it should be.
       if (this.#socket.writableLength === 0) this.#destroy(false);
       else this.#socket.destroySoon();
     }
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    if (error.code === 'ECONNRESET' && !this.closedLocally) this.wasReset = true;
   }
 
   #onDrain(): void {
@@ -314,6 +337,8 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   }
 
   #onClose(): void {
+    // The reason is still to come.
+    if (this.#handshaking && !this.#handshakeFailed) return;
     this.#state = Closed;
     const { dispatcher } = this.#settings;
     if (this.#timer !== undefined) dispatcher.disarm(this.#timer);
@@ -365,8 +390,6 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
     return this.#state === Open;
   }
 }
-
-function ignore(): void {}
 
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

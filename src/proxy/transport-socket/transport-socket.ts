@@ -2,7 +2,10 @@ import type { Socket } from 'node:net';
 import type { UpstreamTransportSocketModel } from '../../config/transport-socket-model.ts';
 import type { TlsInfo } from '../../filters/stream-info.ts';
 
-/** Told how the handshake of a connection went; one of the two is called, at most once, inside a dispatcher turn. */
+/**
+ * Told how the handshake of a connection went: one of the two is called, once, inside a dispatcher turn; if it failed,
+ * perhaps after the socket's 'close'.
+ */
 export interface HandshakeOwner {
   /**
    * `socket` carries the plain bytes, and is used in the accepted one's place from now on; it emits errors, so it needs
