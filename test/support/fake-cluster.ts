@@ -63,6 +63,9 @@ export class FakeBreaker implements CircuitBreaker {
     return true;
   }
   releaseRequest(): void {}
+  canConnect(): boolean {
+    return true;
+  }
   tryRetry(): boolean {
     if (this.retries < this.retryLimit) {
       this.retries++;

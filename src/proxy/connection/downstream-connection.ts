@@ -15,6 +15,12 @@ export interface DownstreamConnection extends HalfClosableOutput {
   readonly bytesSent: number;
   /** We ended it, not the peer; valid once it is closed. */
   readonly closedLocally: boolean;
+  /** The peer ended it with a RST; valid once it is closed. */
+  readonly wasReset: boolean;
+  /** Bytes written that the system hasn't taken yet. */
+  readonly bufferedBytes: number;
+  /** Bytes that the peer has sent and nobody has looked at: they are lost if the connection is closed. */
+  readonly unreadBytes: number;
   /** Soft limit of what the connection buffers each way, in bytes. */
   readonly bufferLimit: number;
   readonly isClosed: boolean;

@@ -68,6 +68,18 @@ export class FilteredOutput implements DownstreamConnection {
     return this.#connection.closedLocally;
   }
 
+  get wasReset(): boolean {
+    return this.#connection.wasReset;
+  }
+
+  get bufferedBytes(): number {
+    return this.#connection.bufferedBytes;
+  }
+
+  get unreadBytes(): number {
+    return this.#connection.unreadBytes;
+  }
+
   get bufferLimit(): number {
     return this.#connection.bufferLimit;
   }

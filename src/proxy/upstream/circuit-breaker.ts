@@ -97,6 +97,10 @@ export class SharedCircuitBreaker implements CircuitBreaker {
     this.#release(CONNECTIONS);
   }
 
+  canConnect(): boolean {
+    return this.#shared.load(this.#common + CONNECTIONS) < this.thresholds.maxConnections;
+  }
+
   tryPending(): boolean {
     return this.#try(PENDING, this.thresholds.maxPendingRequests);
   }

@@ -47,6 +47,8 @@ export interface CircuitBreaker {
   /** Requests in flight (`max_requests`). For the pool. */
   tryRequest(): boolean;
   releaseRequest(): void;
+  /** Whether one more connection is within `max_connections`. For the TCP proxy, which asks first; nothing is counted. */
+  canConnect(): boolean;
   /** Retries in flight (`max_retries`, or the retry budget). */
   tryRetry(): boolean;
   releaseRetry(): void;
@@ -153,4 +155,10 @@ export interface UpstreamConnection extends HalfClosableOutput {
   readonly info: ConnectionInfo;
   /** Where its bytes go to; to be set inside `onPoolReady`. Its `onClose` is the end. */
   input: ConnectionInput | undefined;
+  /** Bytes written that the system hasn't taken yet. */
+  readonly bufferedBytes?: number;
+  /** The peer ended it with a RST; valid inside `onClose`. */
+  readonly wasReset?: boolean;
+  /** `reset`: now, with a RST where the system lets us. */
+  close(how: 'flush' | 'flush-no-delay' | 'abort' | 'reset'): void;
 }
