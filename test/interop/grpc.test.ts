@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../support/free-port.ts';
+import { freePort, listening } from '../support/free-port.ts';
 import { cluster, http2Upstream, listener, proxyConfig } from '../support/proxy-config.ts';
 import type { ProxyProcess } from '../support/proxy-process.ts';
 import { runTool } from '../support/run-tool.ts';
@@ -31,8 +30,8 @@ const CASES = [
 ];
 
 async function startServer(port: number, args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn(server!, ['-port', String(port), ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
-  await Promise.race([once(child.stderr!, 'data'), once(child, 'exit')]);
+  const child = spawn(server!, ['-port', String(port), ...args], { stdio: 'ignore' });
+  await listening(port);
   return child;
 }
 
@@ -43,7 +42,7 @@ describe.skipIf(client === undefined || server === undefined)('gRPC interop', ()
   let ca = '';
 
   beforeAll(async () => {
-    const files = await certificateFiles();
+    const files = certificateFiles();
     ca = files.ca;
     const plain = await freePort();
     const secure = await freePort();
@@ -61,12 +60,12 @@ describe.skipIf(client === undefined || server === undefined)('gRPC interop', ()
           listener('h2c', to('plain')),
           listener('tls', {
             ...to('secure'),
-            filterChain: { transport_socket: await downstreamTls({ alpn: ['h2'] }) },
+            filterChain: { transport_socket: downstreamTls({ alpn: ['h2'] }) },
           }),
         ],
         clusters: [
           cluster('plain', plain, http2Upstream()),
-          cluster('secure', secure, { ...http2Upstream(), transport_socket: await upstreamTls({ sni: 'localhost' }) }),
+          cluster('secure', secure, { ...http2Upstream(), transport_socket: upstreamTls({ sni: 'localhost' }) }),
         ],
       }),
     );

@@ -42,7 +42,7 @@ describe.skipIf(h2spec === undefined)('h2spec', () => {
         upstream: port,
         listeners: [
           listener('h2c', { hcm }),
-          listener('h2', { hcm, filterChain: { transport_socket: await downstreamTls({ alpn: ['h2'] }) } }),
+          listener('h2', { hcm, filterChain: { transport_socket: downstreamTls({ alpn: ['h2'] }) } }),
         ],
       }),
     );
