@@ -205,7 +205,7 @@ export class FilterTest {
     const chunks = (Array.isArray(body) ? (body as readonly (string | Buffer)[]) : [body as string | Buffer]).map(
       (chunk) => Buffer.from(chunk as string),
     );
-    const trailers = message.trailers === undefined ? undefined : new KitHeaders(message.trailers);
+    let trailers = message.trailers === undefined ? undefined : new KitHeaders(message.trailers);
     const headers = new KitHeaders(message.headers);
     const out: Buffer[] = [];
     const passed = (reply?: LocalReply): FilterTestResult => ({
@@ -222,7 +222,12 @@ export class FilterTest {
       out.push(...chunks);
       return passed();
     }
-    if (verdict === CollectBody && chunks.length > 0) {
+    if (Buffer.isBuffer(verdict) && chunks.length === 0 && trailers === undefined) {
+      if (verdict.length > 0) out.push(verdict);
+      return passed();
+    }
+    const collected = verdict === CollectBody && (chunks.length > 0 || trailers !== undefined);
+    if (collected) {
       const whole = Buffer.concat(chunks.splice(0));
       if (whole.length > this.asked.bufferLimitBytes) return passed(tooLarge[direction]);
       chunks.push(whole);
@@ -230,18 +235,22 @@ export class FilterTest {
     for (let i = 0; i < chunks.length; i++) {
       const chunk = chunks[i]!;
       const last = i === chunks.length - 1 && trailers === undefined;
-      const dataVerdict = (await hooks.onData?.(chunk, last)) ?? Continue;
+      const dataVerdict = (await hooks.onData?.(chunk, last, collected ? trailers : undefined)) ?? Continue;
       if (Buffer.isBuffer(dataVerdict)) {
         if (dataVerdict.length > 0) out.push(dataVerdict);
       } else if (isReply(dataVerdict)) return passed(dataVerdict);
       else if (dataVerdict === Detach) {
         out.push(...chunks.slice(i));
         return passed();
-      } else out.push(chunk);
+      } else if (chunk.length > 0) out.push(chunk);
     }
     if (trailers !== undefined) {
       const trailersVerdict = (await hooks.onTrailers?.(trailers)) ?? Continue;
       if (isReply(trailersVerdict)) return passed(trailersVerdict);
+      if (Buffer.isBuffer(trailersVerdict)) {
+        if (trailersVerdict.length > 0) out.push(trailersVerdict);
+        trailers = undefined;
+      }
     }
     return passed();
   }

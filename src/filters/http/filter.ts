@@ -9,7 +9,10 @@ import type { Metadata, StreamInfo } from '../stream-info.ts';
 export const Continue = 'continue' as const;
 /** Carry on, and show me nothing more of this direction of this stream. */
 export const Detach = 'detach' as const;
-/** Hold the headers, gather the whole body (up to the buffer limit, else 413), then call the data hook once with all of it. */
+/**
+ * Hold the headers, gather the whole body (up to the buffer limit, else 413), then call the data hook once with all of
+ * it, and with the trailers if there are any. Headers and trailers may still be changed there.
+ */
 export const CollectBody = 'collect-body' as const;
 
 /** End the stream here and answer the client ourselves. A returned value, so it cannot be sent twice or too late. */
@@ -24,10 +27,12 @@ export interface LocalReply {
   readonly details: string;
 }
 
-export type HeadersVerdict = typeof Continue | typeof Detach | typeof CollectBody | LocalReply;
+/** A `Buffer` becomes the body of a message that has none (`endStream`) and ends it; elsewhere it is as `Continue`. */
+export type HeadersVerdict = typeof Continue | typeof Detach | typeof CollectBody | Buffer | LocalReply;
 /** A `Buffer` replaces the chunk; an empty one swallows it. */
 export type DataVerdict = typeof Continue | typeof Detach | Buffer | LocalReply;
-export type TrailersVerdict = typeof Continue | LocalReply;
+/** A `Buffer` goes in place of the trailers, as the last of the body; an empty one drops them. */
+export type TrailersVerdict = typeof Continue | Buffer | LocalReply;
 /** A promise pauses that direction of the stream, the socket included, until it settles. */
 export type Awaitable<T> = T | Promise<T>;
 
@@ -38,10 +43,12 @@ export type Awaitable<T> = T | Promise<T>;
  */
 export interface HttpFilter {
   onRequestHeaders?(headers: Headers, endStream: boolean): Awaitable<HeadersVerdict>;
-  onRequestData?(chunk: Buffer, endStream: boolean): Awaitable<DataVerdict>;
+  /** `trailers` come only with a collected body that they follow. */
+  onRequestData?(chunk: Buffer, endStream: boolean, trailers?: Headers): Awaitable<DataVerdict>;
   onRequestTrailers?(trailers: Headers): Awaitable<TrailersVerdict>;
   onResponseHeaders?(headers: Headers, endStream: boolean): Awaitable<HeadersVerdict>;
-  onResponseData?(chunk: Buffer, endStream: boolean): Awaitable<DataVerdict>;
+  /** `trailers` come only with a collected body that they follow. */
+  onResponseData?(chunk: Buffer, endStream: boolean, trailers?: Headers): Awaitable<DataVerdict>;
   onResponseTrailers?(trailers: Headers): Awaitable<TrailersVerdict>;
   /** The last call, made exactly once however the stream ended; cancel what was started. */
   onDestroy?(): void;

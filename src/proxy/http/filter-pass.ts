@@ -164,6 +164,12 @@ export class FilterPass {
       this.#held = { stage, headers, chunks: [], bytes: 0 };
       return false;
     }
+    if (Buffer.isBuffer(verdict)) {
+      if (!endStream || verdict.length === 0) return true;
+      this.#headersFrom(stage + 1, headers, false);
+      this.#dataFrom(stage + 1, verdict, true);
+      return false;
+    }
     this.#reply(verdict);
     return false;
   }
@@ -251,14 +257,21 @@ export class FilterPass {
       if (verdict === Continue) continue;
       if (isPromise(verdict)) {
         this.#wait(verdict, (late) => {
-          if (late === Continue) this.#trailersFrom(stage + 1, trailers);
-          else this.#reply(late);
+          if (this.#applyTrailers(stage, late)) this.#trailersFrom(stage + 1, trailers);
         });
         return;
       }
-      return this.#reply(verdict);
+      if (!this.#applyTrailers(stage, verdict)) return;
     }
     this.#owner.passTrailers(this.#direction, trailers);
+  }
+
+  /** True: go on to the next stage. */
+  #applyTrailers(stage: number, verdict: TrailersVerdict): boolean {
+    if (verdict === Continue) return true;
+    if (Buffer.isBuffer(verdict)) this.#dataFrom(stage + 1, verdict, true);
+    else this.#reply(verdict);
+    return false;
   }
 
   #collect(chunk: Buffer, endStream: boolean): void {
@@ -288,8 +301,8 @@ export class FilterPass {
     let verdict: Awaitable<DataVerdict> = Continue;
     try {
       if (this.#direction === 'request') {
-        if (filter.onRequestData !== undefined) verdict = filter.onRequestData(body, endStream);
-      } else if (filter.onResponseData !== undefined) verdict = filter.onResponseData(body, endStream);
+        if (filter.onRequestData !== undefined) verdict = filter.onRequestData(body, endStream, trailers);
+      } else if (filter.onResponseData !== undefined) verdict = filter.onResponseData(body, endStream, trailers);
     } catch (error) {
       return this.#fail(error);
     }

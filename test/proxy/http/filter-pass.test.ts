@@ -157,6 +157,56 @@ describe('FilterPass', () => {
     expect(log).toEqual(['too large']);
   });
 
+  test('a collected body comes with its trailers, while headers can still be changed', () => {
+    const filter: HttpFilter = {
+      onResponseHeaders(headers) {
+        this.onResponseData = (chunk, endStream, trailers) => {
+          headers.append(`${chunk.length}-${endStream}`, '');
+          trailers?.append('seen', '');
+          return Continue;
+        };
+        return CollectBody;
+      },
+      onResponseTrailers: (trailers) => (expect(trailers.has('seen')).toBe(true), Continue),
+    };
+    for (const chunk of ['ab', '']) {
+      const { pass: p, log } = pass([filter], 'response');
+      p.headers(new HeaderMap(), false);
+      if (chunk !== '') p.data(bytes(chunk), false);
+      expect(log).toEqual([]);
+      p.trailers(new HeaderMap());
+      expect(log).toEqual([`H${chunk.length}-false`, ...(chunk === '' ? [] : ['D(ab)']), 'T']);
+    }
+  });
+
+  test.each([0, 1])('a buffer gives headers alone a body, which the filters behind it see (late: %s)', async (late) => {
+    const add: HttpFilter = { onRequestHeaders: () => (late === 1 ? Promise.resolve(bytes('new')) : bytes('new')) };
+    const upper: HttpFilter = { onRequestData: (chunk) => bytes(chunk.toString().toUpperCase()) };
+    const { pass: p, log } = pass([upper, add, upper]);
+    p.headers(new HeaderMap(), true);
+    await settled();
+    expect(log).toEqual(['H', 'D(NEW).']);
+    const other = pass([add]);
+    other.pass.headers(new HeaderMap(), false);
+    await settled();
+    other.pass.data(bytes('own'), true);
+    expect(other.log).toEqual(['H', 'D(own).']);
+  });
+
+  test.each([0, 1])('a buffer takes the place of trailers (late: %s)', async (late) => {
+    const replace: HttpFilter = { onRequestTrailers: () => (late === 1 ? Promise.resolve(bytes('x')) : bytes('x')) };
+    const { pass: p, log } = pass([replace, { onRequestData: (chunk) => Buffer.concat([chunk, bytes('!')]) }]);
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), false);
+    p.trailers(new HeaderMap());
+    await settled();
+    expect(log).toEqual(['H', 'D(a!)', 'D(x!).']);
+    const drop = pass([{ onRequestTrailers: () => Buffer.alloc(0) }]);
+    drop.pass.headers(new HeaderMap(), false);
+    drop.pass.trailers(new HeaderMap());
+    expect(drop.log).toEqual(['H', 'D().']);
+  });
+
   test('a local reply ends the pass; later filters see nothing', () => {
     const { pass: p, log } = pass([
       { onRequestHeaders: () => ({ status: 403, details: 'denied' }) },
