@@ -14,7 +14,7 @@ import { compileRouteTable } from './proxy/router/route-table.ts';
 import type { RouteTable } from './proxy/router/route.ts';
 import { ClusterSet } from './proxy/upstream/cluster-set.ts';
 import { H1ClientConnection } from './proxy/codec/h1/client.ts';
-import { http1PoolFactory } from './proxy/upstream/pool/pool-factory.ts';
+import { poolFactory } from './proxy/upstream/pool/pool-factory.ts';
 import type { WorkerContext } from './proxy/worker-context.ts';
 import { AccessLogs } from './telemetry/access-log/access-logs.ts';
 import type { LogLevel } from './telemetry/log-level.ts';
@@ -75,9 +75,15 @@ export class DataPlane implements DataPlaneLink {
       lane: index,
       random,
       stats,
-      createPool: http1PoolFactory({
+      dispatcher,
+      pools: poolFactory({
         dispatcher,
-        createCodec: (output, turns, settings, owner) => new H1ClientConnection(output, turns, settings, owner),
+        codecs: {
+          http1: (output, turns, options, owner) => new H1ClientConnection(output, turns, options, owner),
+          http2: () => {
+            throw new Error('no HTTP/2 codec yet');
+          },
+        },
         nextConnectionId: () => this.#nextConnectionId(),
       }),
     });

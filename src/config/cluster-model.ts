@@ -26,6 +26,8 @@ export interface ClusterModel {
   readonly closeConnectionsOnHostSetChange: boolean;
   readonly closeConnectionsOnHostHealthFailure: boolean;
   readonly thresholds: { readonly default: ThresholdsModel; readonly high: ThresholdsModel };
+  /** How an ORIGINAL_DST cluster knows where to; undefined: it is none. */
+  readonly originalDestination: OriginalDestinationModel | undefined;
   /** `per_host_thresholds.max_connections`; Infinity = none. */
   readonly perHostMaxConnections: number;
   readonly tcpKeepalive: TcpKeepaliveModel | undefined;
@@ -49,6 +51,8 @@ export interface ClusterModel {
   readonly autoSanValidation: boolean;
   /** Of a pooled connection without streams. 0 = none; 1 h by default. */
   readonly idleTimeoutMs: number;
+  /** Of a TCP connection that nobody uses yet. 0 = none; 10 min by default. */
+  readonly tcpIdleTimeoutMs: number;
   /** 0 = none. */
   readonly maxConnectionDurationMs: number;
   /** 0 = none. */
@@ -106,8 +110,22 @@ export interface UpstreamHttp1Model {
   readonly maxHeadersBytes: number;
 }
 
+/** Cluster.OriginalDstLbConfig. */
+export interface OriginalDestinationModel {
+  /** Lower case; its first value is `ip:port`. Undefined: no header is looked at. */
+  readonly headerName: string | undefined;
+  /** Dynamic metadata that holds `ip:port`: the filter's name and the path of keys in its object. */
+  readonly metadataKey: { readonly filter: string; readonly path: readonly string[] } | undefined;
+  readonly portOverride: number | undefined;
+  /** A host that was not chosen for so long, and has no connections, is forgotten. */
+  readonly cleanupIntervalMs: number;
+}
+
 export type LoadBalancerModel =
-  | { readonly policy: 'round-robin' | 'random' }
+  /** `cluster-provided`: ORIGINAL_DST. */
+  | { readonly policy: 'round-robin' | 'random' | 'cluster-provided' }
+  | RingHashModel
+  | MaglevModel
   | {
       readonly policy: 'least-request';
       readonly choiceCount: number;
@@ -116,6 +134,27 @@ export type LoadBalancerModel =
       readonly activeRequestBiasKey: string;
       readonly fullScan: boolean;
     };
+
+export interface RingHashModel {
+  readonly policy: 'ring-hash';
+  /** 1024 by default. */
+  readonly minimumRingSize: number;
+  /** 8 Mi by default. */
+  readonly maximumRingSize: number;
+  readonly hashFunction: 'xx-hash' | 'murmur-hash-2';
+  readonly useHostname: boolean;
+  /** Percent of the average load that a host may have (bounded load); 0 = any. */
+  readonly hashBalanceFactor: number;
+}
+
+export interface MaglevModel {
+  readonly policy: 'maglev';
+  /** A prime; 65537 by default. */
+  readonly tableSize: number;
+  readonly useHostname: boolean;
+  /** See RingHashModel. */
+  readonly hashBalanceFactor: number;
+}
 
 /** Limits of one routing priority; the defaults are Envoy's (1024, 1024, 1024, 3). */
 export interface ThresholdsModel {

@@ -12,6 +12,8 @@ export interface ConnectionInfo {
   readonly directRemoteAddress: string;
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
+  /** The local address is where the client was going (original_dst, PROXY protocol), not our socket's. Absent: no. */
+  readonly localAddressRestored?: boolean;
   readonly requestedServerName: string;
   /** From a listener filter: `raw_buffer` or `tls`. Absent: none looked. */
   readonly transportProtocol?: string;

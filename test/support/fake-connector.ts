@@ -1,3 +1,4 @@
+import type { TlsInfo } from '../../src/filters/stream-info.ts';
 import type { ConnectionInput } from '../../src/proxy/codec/connection-io.ts';
 import type { Dispatcher } from '../../src/proxy/dispatcher.ts';
 import { describeConnection } from '../../src/proxy/upstream/pool/connector.ts';
@@ -13,7 +14,8 @@ export class FakeSocket implements UpstreamSocket {
   input: ConnectionInput | undefined = undefined;
   written = '';
   pauses = 0;
-  closed: 'flush' | 'abort' | undefined = undefined;
+  writeEnded = false;
+  closed: 'flush' | 'flush-no-delay' | 'abort' | undefined = undefined;
   readonly options: ConnectOptions;
   readonly #dispatcher: Dispatcher;
   readonly #owner: UpstreamSocketOwner;
@@ -30,6 +32,10 @@ export class FakeSocket implements UpstreamSocket {
     return true;
   }
 
+  endWrite(): void {
+    this.writeEnded = true;
+  }
+
   pauseRead(): void {
     this.pauses++;
   }
@@ -38,15 +44,15 @@ export class FakeSocket implements UpstreamSocket {
     this.pauses--;
   }
 
-  close(how: 'flush' | 'abort'): void {
+  close(how: 'flush' | 'flush-no-delay' | 'abort'): void {
     this.closed ??= how;
   }
 
   /** The handshake is done. */
-  connect(): void {
+  connect(tls?: TlsInfo): void {
     this.#dispatcher.turn(() =>
       this.#owner.onConnected(
-        describeConnection(this.options.connectionId, 0, undefined, '10.0.0.1', 80, '10.0.0.9', 1234),
+        describeConnection(this.options.connectionId, 0, undefined, '10.0.0.1', 80, '10.0.0.9', 1234, tls),
       ),
     );
   }
@@ -64,7 +70,7 @@ export class FakeSocket implements UpstreamSocket {
   /** The upstream closed. */
   disconnect(): void {
     this.#dispatcher.turn(() => this.input?.onEnd());
-    this.#end(false, undefined);
+    if (this.input?.allowsHalfClose !== true) this.#end(false, undefined);
   }
 
   /** If the proxy has closed it, it is gone now. */

@@ -70,6 +70,8 @@ export function clusterModel(overrides: Partial<ClusterModel> = {}): ClusterMode
     autoSni: undefined,
     autoSanValidation: false,
     idleTimeoutMs: 3_600_000,
+    tcpIdleTimeoutMs: 600_000,
+    originalDestination: undefined,
     maxConnectionDurationMs: 0,
     maxRequestsPerConnection: 0,
     maxStreamDurationMs: 0,

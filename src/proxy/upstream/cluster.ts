@@ -1,7 +1,10 @@
 import type { ClusterModel, HostSetModel } from '../../config/cluster-model.ts';
+import type { RawBufferModel, UpstreamTransportSocketModel } from '../../config/transport-socket-model.ts';
+import type { Metadata } from '../../filters/stream-info.ts';
 import type { Random } from '../../lib/random.ts';
 import type { SharedCells } from '../../lib/shared-cells.ts';
 import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
+import { HTTP2_CODEC_STATS } from '../../telemetry/stats/http2-stats.ts';
 import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
 import { CLUSTER_GENERATION_CELL, SharedCircuitBreaker, type RoutingPriority } from './circuit-breaker.ts';
 import { CLUSTER_STATS, TIMEOUT_BUDGET_STATS, TRACKED_STATS, UPSTREAM_HTTP1_STATS } from './cluster-stats.ts';
@@ -9,12 +12,38 @@ import { UpstreamHost } from './host.ts';
 import { buildHostLevels } from './load-balancer/host-set.ts';
 import { PriorityPicker } from './load-balancer/priority-picker.ts';
 import { ResponseStats } from './response-stats.ts';
+import type { HttpProtocol } from '../codec/codec.ts';
+import type { Dispatcher } from '../dispatcher.ts';
+import {
+  NO_TRANSPORT_OPTIONS,
+  type UpstreamTransportOptions,
+  type UpstreamTransportSocket,
+} from '../transport-socket/transport-socket.ts';
+import { OriginalDestinationHosts } from './original-destination.ts';
+import type { PooledHttpVersion } from './pool/http-protocol.ts';
+import type { PoolScope } from './pool/stream-pool.ts';
+import { matchTransportSocket } from './transport-socket-choice.ts';
 import type { CircuitBreaker, Cluster, Host, LoadBalancerContext, Pool, TcpPool } from './upstream.ts';
 
 /** A pool as its cluster closes it: idle connections at once, busy ones after their stream, pending requests last. */
 export interface DrainablePool extends Pool {
   drain(): void;
 }
+
+export interface DrainableTcpPool extends TcpPool {
+  drain(): void;
+}
+
+export interface PoolFactory {
+  createPool(scope: PoolScope, version: PooledHttpVersion): DrainablePool;
+  createTcpPool(scope: PoolScope): DrainableTcpPool;
+}
+
+/** `scope`: the cluster's. Never asked for plain bytes. */
+export type TransportSocketFactory = (
+  model: Exclude<UpstreamTransportSocketModel, RawBufferModel>,
+  scope: StatsScope,
+) => UpstreamTransportSocket;
 
 /** What a cluster is given by its worker. */
 export interface ClusterEnvironment {
@@ -23,7 +52,10 @@ export interface ClusterEnvironment {
   readonly lane: number;
   readonly random: Random;
   readonly stats: StatsScope;
-  createPool(cluster: UpstreamCluster, host: UpstreamHost, priority: RoutingPriority): DrainablePool;
+  readonly dispatcher: Dispatcher;
+  readonly pools: PoolFactory;
+  /** Absent: plain bytes is all there is. */
+  readonly createTransportSocket?: TransportSocketFactory;
 }
 
 /** One cluster on one worker. A changed model makes a new object; a changed host set doesn't. */
@@ -45,6 +77,12 @@ export class UpstreamCluster implements Cluster {
   #generation = 0;
   #picker: PriorityPicker;
   #http1Stats: StatBlock | undefined = undefined;
+  #http2Stats: StatBlock | undefined = undefined;
+  readonly #transportSocket: UpstreamTransportSocket | undefined;
+  readonly #matchedTransportSockets: readonly (UpstreamTransportSocket | undefined)[];
+  readonly #originalDestination: OriginalDestinationHosts | undefined = undefined;
+  /** The version of a pool that nothing special was asked of. */
+  readonly #httpVersion: PooledHttpVersion;
 
   constructor(model: ClusterModel, environment: ClusterEnvironment) {
     this.name = model.name;
@@ -60,6 +98,18 @@ export class UpstreamCluster implements Cluster {
     this.default = new SharedCircuitBreaker(thresholds.default, 'default', sharedSlot, lane, shared, this.stats);
     this.high = new SharedCircuitBreaker(thresholds.high, 'high', sharedSlot, lane, shared, this.stats);
     this.#generationSlot = sharedSlot + CLUSTER_GENERATION_CELL;
+    this.#transportSocket = this.#createTransportSocket(model.transportSocket);
+    this.#matchedTransportSockets = model.transportSocketMatches.map(({ socket }) =>
+      this.#createTransportSocket(socket),
+    );
+    this.#httpVersion = model.httpVersion === 'downstream' ? 'http1' : model.httpVersion;
+    if (model.originalDestination !== undefined)
+      this.#originalDestination = new OriginalDestinationHosts(
+        model.originalDestination,
+        environment.dispatcher,
+        this.stats,
+        (host) => this.#prepare(host, undefined),
+      );
     this.#hostSet = {
       cluster: model.name,
       hosts: [],
@@ -79,6 +129,11 @@ export class UpstreamCluster implements Cluster {
     return (this.#http1Stats ??= this.#scope.block(UPSTREAM_HTTP1_STATS, 'http1.'));
   }
 
+  /** `cluster.<name>.http2.`; from the first HTTP/2 connection on. */
+  get http2Stats(): StatBlock {
+    return (this.#http2Stats ??= this.#scope.block(HTTP2_CODEC_STATS, 'http2.'));
+  }
+
   /** Replaces the host set. Hosts that keep their cells keep their object and connections; the others drain. */
   setHosts(model: HostSetModel): void {
     const former = new Map(this.#hosts.map((host) => [host.sharedSlot, host]));
@@ -93,6 +148,7 @@ export class UpstreamCluster implements Cluster {
         former.delete(hostModel.sharedSlot);
         host.update(hostModel, locality);
       }
+      this.#prepare(host, locality?.metadata);
       hosts.push(host);
       byAddress.set(host.address, host);
     }
@@ -100,11 +156,12 @@ export class UpstreamCluster implements Cluster {
     this.#hosts = hosts;
     this.#byAddress = byAddress;
     this.#picker = this.#buildPicker();
-    for (const host of former.values()) drainHost(host);
-    if (this.model.closeConnectionsOnHostSetChange) for (const host of hosts) drainHost(host);
+    for (const host of former.values()) host.drain();
+    if (this.model.closeConnectionsOnHostSetChange) for (const host of hosts) host.drain();
   }
 
   pickHost(context: LoadBalancerContext): Host | undefined {
+    if (this.#originalDestination !== undefined) return this.#originalDestination.pick(context) ?? this.#noHost();
     if (this.#environment.shared.load(this.#generationSlot) !== this.#generation) this.#onHealthChange();
     if (context.overrideHost !== undefined) {
       const host = this.#byAddress.get(context.overrideHost);
@@ -114,14 +171,68 @@ export class UpstreamCluster implements Cluster {
     return this.#picker.pick(context) ?? this.#noHost();
   }
 
-  pool(host: Host, priority: RoutingPriority): Pool {
+  pool(host: Host, priority: RoutingPriority, transport?: UpstreamTransportOptions, downstream?: HttpProtocol): Pool {
     const upstream = host as UpstreamHost;
-    if (priority === 'high') return (upstream.highPool ??= this.#environment.createPool(this, upstream, priority));
-    return (upstream.defaultPool ??= this.#environment.createPool(this, upstream, priority));
+    const version = this.model.httpVersion === 'downstream' && downstream === 'HTTP/2' ? 'http2' : this.#httpVersion;
+    if (version !== this.#httpVersion || (transport !== undefined && transport.key !== ''))
+      return this.#keyedPool(upstream, priority, version, transport ?? NO_TRANSPORT_OPTIONS);
+    if (priority === 'high') return (upstream.highPool ??= this.#createPool(upstream, priority, version));
+    return (upstream.defaultPool ??= this.#createPool(upstream, priority, version));
   }
 
-  tcpPool(_host: Host, _priority: RoutingPriority): TcpPool {
-    throw new Error('not implemented');
+  tcpPool(host: Host, priority: RoutingPriority, transport = NO_TRANSPORT_OPTIONS): TcpPool {
+    const upstream = host as UpstreamHost;
+    const pools = upstream.keyedPools.tcp;
+    const key = `${priority} ${transport.key}`;
+    let pool = pools.get(key);
+    if (pool === undefined) {
+      const made = this.#environment.pools.createTcpPool({
+        cluster: this,
+        host: upstream,
+        priority,
+        transport,
+        onEmpty: () => {
+          if (pools.get(key) === made) pools.delete(key);
+        },
+      });
+      pools.set(key, made);
+      pool = made;
+    }
+    return pool;
+  }
+
+  /** Pools by what few requests ask for; those that are empty are forgotten, as their number has no bound. */
+  #keyedPool(
+    host: UpstreamHost,
+    priority: RoutingPriority,
+    version: PooledHttpVersion,
+    transport: UpstreamTransportOptions,
+  ): Pool {
+    const pools = host.keyedPools.http;
+    const key = `${priority} ${version} ${transport.key}`;
+    let pool = pools.get(key);
+    if (pool === undefined) {
+      const made = this.#environment.pools.createPool(
+        {
+          cluster: this,
+          host,
+          priority,
+          transport,
+          onEmpty: () => {
+            if (pools.get(key) === made) pools.delete(key);
+          },
+        },
+        version,
+      );
+      pools.set(key, made);
+      pool = made;
+    }
+    return pool;
+  }
+
+  #createPool(host: UpstreamHost, priority: RoutingPriority, version: PooledHttpVersion): DrainablePool {
+    const scope = { cluster: this, host, priority, transport: NO_TRANSPORT_OPTIONS, onEmpty: undefined };
+    return this.#environment.pools.createPool(scope, version);
   }
 
   breaker(priority: RoutingPriority): CircuitBreaker {
@@ -138,7 +249,10 @@ export class UpstreamCluster implements Cluster {
 
   /** The cluster is gone or replaced: streams in flight end by themselves, nothing new starts. */
   drain(): void {
-    for (const host of this.#hosts) drainHost(host);
+    for (const host of this.#hosts) host.drain();
+    this.#originalDestination?.close();
+    this.#transportSocket?.close();
+    for (const socket of this.#matchedTransportSockets) socket?.close();
   }
 
   /** Gives the claim on the stats back; after `drain`, and after the cluster that replaces this one has its own. */
@@ -151,10 +265,23 @@ export class UpstreamCluster implements Cluster {
     return undefined;
   }
 
+  #createTransportSocket(model: UpstreamTransportSocketModel): UpstreamTransportSocket | undefined {
+    if (model.kind === 'raw-buffer') return undefined;
+    const create = this.#environment.createTransportSocket;
+    if (create === undefined) throw new Error(`no transport sockets here, but ${this.name} wants one`);
+    return create(model, this.#scope);
+  }
+
+  /** Chooses the transport socket of a host. */
+  #prepare(host: UpstreamHost, locality: Metadata | undefined): void {
+    const index = matchTransportSocket(this.model.transportSocketMatches, host.metadata, locality);
+    host.transportSocket = index === -1 ? this.#transportSocket : this.#matchedTransportSockets[index];
+  }
+
   #onHealthChange(): void {
     this.#picker = this.#buildPicker();
     if (this.model.closeConnectionsOnHostHealthFailure)
-      for (const host of this.#hosts) if (host.health === 'unhealthy') drainHost(host);
+      for (const host of this.#hosts) if (host.health === 'unhealthy') host.drain();
   }
 
   #buildPicker(): PriorityPicker {
@@ -175,12 +302,4 @@ export class UpstreamCluster implements Cluster {
       stats,
     );
   }
-}
-
-function drainHost(host: UpstreamHost): void {
-  const { defaultPool, highPool } = host;
-  host.defaultPool = undefined;
-  host.highPool = undefined;
-  defaultPool?.drain();
-  highPool?.drain();
 }

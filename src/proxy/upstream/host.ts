@@ -3,12 +3,17 @@ import type { HostHealthStatus, HostModel, LocalityModel } from '../../config/cl
 import type { Metadata } from '../../filters/stream-info.ts';
 import type { SharedCells } from '../../lib/shared-cells.ts';
 import { DEGRADED_FLAGS, EXCLUDED_FLAGS, HOST_CELLS, UNHEALTHY_FLAGS, hostLaneCell } from './host-cells.ts';
-import type { Host, Pool } from './upstream.ts';
+import type { UpstreamTransportSocket } from '../transport-socket/transport-socket.ts';
+import type { Host, Pool, TcpPool } from './upstream.ts';
 
 /** `ip:port`, `[ip6]:port` or the path of a socket: what names a host in logs, stats and override headers. */
 export function formatAddress(address: AddressModel): string {
   if (address.kind === 'pipe') return address.path;
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+interface Drainable {
+  drain(): void;
 }
 
 /** One upstream host on one worker. The object lives as long as the host keeps its cells, over changes of its model. */
@@ -23,8 +28,18 @@ export class UpstreamHost implements Host {
   priority = 0;
   locality = 0;
   /** The pool of each routing priority, made on first use; see UpstreamCluster.pool. */
-  defaultPool: (Pool & { drain(): void }) | undefined = undefined;
-  highPool: (Pool & { drain(): void }) | undefined = undefined;
+  defaultPool: (Pool & Drainable) | undefined = undefined;
+  highPool: (Pool & Drainable) | undefined = undefined;
+  /** All other pools: TCP, other transport options, another HTTP version. */
+  readonly keyedPools: {
+    readonly http: Map<string, Pool & Drainable>;
+    readonly tcp: Map<string, TcpPool & Drainable>;
+  } = {
+    http: new Map(),
+    tcp: new Map(),
+  };
+  /** What goes over its connections under the protocol; undefined: nothing. Chosen by the cluster. */
+  transportSocket: UpstreamTransportSocket | undefined = undefined;
 
   readonly #shared: SharedCells;
   readonly #slot: number;
@@ -53,6 +68,18 @@ export class UpstreamHost implements Host {
     this.priority = model.priority;
     this.locality = model.locality;
     this.zone = locality?.zone ?? '';
+  }
+
+  /** No connection of this host takes anything new; what is used now stays until it is through. */
+  drain(): void {
+    const pools: (Drainable | undefined)[] = [this.defaultPool, this.highPool];
+    this.defaultPool = undefined;
+    this.highPool = undefined;
+    const { http, tcp } = this.keyedPools;
+    pools.push(...http.values(), ...tcp.values());
+    http.clear();
+    tcp.clear();
+    for (const pool of pools) pool?.drain();
   }
 
   get sharedSlot(): number {

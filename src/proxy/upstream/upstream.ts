@@ -1,5 +1,5 @@
 import type { ClusterModel } from '../../config/cluster-model.ts';
-import type { ConnectionInfo, Metadata, UpstreamHostInfo } from '../../filters/stream-info.ts';
+import type { ConnectionInfo, Metadata, StreamInfo, UpstreamHostInfo } from '../../filters/stream-info.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HttpProtocol, StreamEvents, StreamHandle, StreamResetReason } from '../codec/codec.ts';
 import type { ConnectionInput, HalfClosableOutput } from '../codec/connection-io.ts';
@@ -59,11 +59,10 @@ export interface LoadBalancerContext {
   /** The request's hash (hash policies), or undefined. */
   readonly hash: bigint | undefined;
   readonly metadataMatch: Metadata | undefined;
-  /**
-   * For ORIGINAL_DST clusters: where the downstream connection was to go, `ip:port`. What filters or headers say instead
-   * (see OriginalDestination) has been considered. Absent or undefined: unknown.
-   */
-  readonly originalDestination?: string | undefined;
+  /** For ORIGINAL_DST clusters: the stream (TCP: the connection) that goes there. Absent: nothing is known. */
+  readonly streamInfo?: StreamInfo | undefined;
+  /** For ORIGINAL_DST clusters that look at a header. Absent: there are none (TCP). */
+  readonly requestHeaders?: { get(name: string): string | undefined } | undefined;
   /** A host that a filter asked for (`ip:port`). */
   readonly overrideHost: string | undefined;
   readonly overrideHostStrict: boolean;
@@ -126,7 +125,8 @@ export interface PoolRequest extends StreamEvents {
 export interface UpstreamStream extends StreamHandle {
   readonly host: Host;
   readonly connection: ConnectionInfo;
-  readonly protocol: HttpProtocol;
+  /** '' = none: a connection that carries the payload of a CONNECT as it is. */
+  readonly protocol: HttpProtocol | '';
   readonly wireBytesSent: number;
   readonly wireBytesReceived: number;
   /** The part of them that header sections took; absent: not counted. */

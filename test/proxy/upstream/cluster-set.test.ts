@@ -3,10 +3,12 @@ import type { ClusterModel, EndpointModel, HostSetModel, LocalityModel } from '.
 import { SeededRandom } from '../../../src/lib/random.ts';
 import { SharedCells } from '../../../src/lib/shared-cells.ts';
 import { CLUSTER_GENERATION_CELL, clusterCellCount } from '../../../src/proxy/upstream/circuit-breaker.ts';
-import type { DrainablePool } from '../../../src/proxy/upstream/cluster.ts';
+import { Dispatcher } from '../../../src/proxy/dispatcher.ts';
+import type { DrainablePool, DrainableTcpPool } from '../../../src/proxy/upstream/cluster.ts';
 import { ClusterSet } from '../../../src/proxy/upstream/cluster-set.ts';
 import { HOST_CELLS, HostHealthFlag, hostCellCount } from '../../../src/proxy/upstream/host-cells.ts';
 import { ThreadStats } from '../../../src/telemetry/stats/arena.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { PlainContext, clusterModel, endpoint, hostSet, locality } from '../../support/upstream-models.ts';
 
 let shared: SharedCells;
@@ -25,11 +27,19 @@ beforeEach(() => {
     lane: 0,
     random: new SeededRandom(11),
     stats,
-    createPool: (_cluster, host): DrainablePool => ({
-      newStream: () => undefined,
-      cancel: () => {},
-      drain: () => drained.push(host.address),
-    }),
+    dispatcher: new Dispatcher(new FakeClock()),
+    pools: {
+      createPool: ({ host }): DrainablePool => ({
+        newStream: () => undefined,
+        cancel: () => {},
+        drain: () => drained.push(host.address),
+      }),
+      createTcpPool: ({ host }): DrainableTcpPool => ({
+        newConnection: () => {},
+        cancel: () => {},
+        drain: () => drained.push(`tcp ${host.address}`),
+      }),
+    },
   });
 });
 

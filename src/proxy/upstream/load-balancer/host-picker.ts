@@ -23,6 +23,10 @@ export function buildHostPicker(
     case 'least-request':
       return new LeastRequestPicker(model, hosts, random, seed);
     case 'random':
+    // Those that hash have a picker of their own (hash-picker.ts); here they only give lists. ORIGINAL_DST has no lists.
+    case 'ring-hash':
+    case 'maglev':
+    case 'cluster-provided':
       return new RandomPicker(hosts, random);
   }
 }

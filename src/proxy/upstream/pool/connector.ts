@@ -1,30 +1,44 @@
 import { connect, type Socket, type TcpSocketConnectOpts } from 'node:net';
 import type { BindModel, TcpKeepaliveModel } from '../../../config/cluster-model.ts';
 import type { AddressModel } from '../../../config/common-model.ts';
-import type { ConnectionInfo } from '../../../filters/stream-info.ts';
+import type { ConnectionInfo, TlsInfo } from '../../../filters/stream-info.ts';
 import type { StatBlock } from '../../../telemetry/stats/stats.ts';
-import type { ConnectionInput, ConnectionOutput } from '../../codec/connection-io.ts';
+import type { ConnectionInput, HalfClosableOutput } from '../../codec/connection-io.ts';
 import { currentRead, keepRead } from '../../codec/read-buffer.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
+import type {
+  UpstreamTransportConnection,
+  UpstreamTransportOptions,
+  UpstreamTransportSocket,
+} from '../../transport-socket/transport-socket.ts';
 import { CLUSTER_STATS } from '../cluster-stats.ts';
 import { formatAddress } from '../host.ts';
 import { describeConnectFailure, type ConnectFailure } from './connect-failure.ts';
+import { HappyEyeballs } from './happy-eyeballs.ts';
 
 const READ_BUFFER = 64 * 1024;
 
-/** What a connection is made with; of the cluster. */
+/** What a connection is made with; of the cluster and of the host. */
 export interface ConnectOptions {
   readonly address: AddressModel;
+  /** Tried where `address` does not connect soon. */
+  readonly additionalAddresses: readonly AddressModel[];
+  /** Of the endpoint, for the transport socket. */
+  readonly hostname: string;
   readonly bind: BindModel | undefined;
   readonly keepalive: TcpKeepaliveModel | undefined;
   /** The high watermark of the write buffer; 0 = none. */
   readonly bufferLimitBytes: number;
   readonly stats: StatBlock;
   readonly connectionId: number;
+  /** Undefined: plain bytes. */
+  readonly transportSocket: UpstreamTransportSocket | undefined;
+  readonly transport: UpstreamTransportOptions;
 }
 
 /** Who owns an upstream socket. Every call is made inside a dispatcher turn. */
 export interface UpstreamSocketOwner {
+  /** Connected, handshake included. */
   onConnected(info: ConnectionInfo): void;
   /**
    * The socket is gone: exactly once, last. `local`: we closed it (or could not bind). `failure` if it never connected
@@ -34,23 +48,51 @@ export interface UpstreamSocketOwner {
 }
 
 /** The socket of one upstream connection, as its pool and its codec use it. */
-export interface UpstreamSocket extends ConnectionOutput {
-  /** Where bytes go to; set before the connection is up. */
+export interface UpstreamSocket extends HalfClosableOutput {
+  /** Where bytes go to; set inside `onConnected`. */
   input: ConnectionInput | undefined;
 }
 
 export type Connector = (dispatcher: Dispatcher, options: ConnectOptions, owner: UpstreamSocketOwner) => UpstreamSocket;
 
-/** Opens a plain TCP connection, or one to a Unix socket. */
-export const connectRawBuffer: Connector = (dispatcher, options, owner) =>
-  new RawBufferSocket(dispatcher, options, owner);
+/** Envoy's words for a transport socket whose secrets have not come. */
+const SECRETS_MISSING = 'TLS error: Secret is not supplied by SDS';
 
-class RawBufferSocket implements UpstreamSocket {
+/** Opens a TCP connection, or one to a Unix socket, with the transport socket on it. */
+export const connectUpstream: Connector = (dispatcher, options, owner) => {
+  if (options.transportSocket?.isReady === false) return new UnreadySocket(dispatcher, owner);
+  if (options.additionalAddresses.length > 0) return new HappyEyeballs(dispatcher, options, owner, connectOne);
+  return connectOne(dispatcher, options, owner);
+};
+
+/** The same to `address` only. */
+const connectOne: Connector = (dispatcher, options, owner) => new NodeSocket(dispatcher, options, owner);
+
+/** Fails as soon as it may. */
+class UnreadySocket implements UpstreamSocket {
+  input: ConnectionInput | undefined = undefined;
+
+  constructor(dispatcher: Dispatcher, owner: UpstreamSocketOwner) {
+    dispatcher.post(() => owner.onSocketClosed(false, { local: false, bind: false, reason: SECRETS_MISSING }));
+  }
+
+  write(): boolean {
+    return true;
+  }
+  endWrite(): void {}
+  pauseRead(): void {}
+  resumeRead(): void {}
+  close(): void {}
+}
+
+class NodeSocket implements UpstreamSocket {
   input: ConnectionInput | undefined = undefined;
   readonly #dispatcher: Dispatcher;
   readonly #options: ConnectOptions;
   readonly #owner: UpstreamSocketOwner;
   readonly #socket: Socket;
+  /** Undefined: plain bytes. */
+  readonly #transport: UpstreamTransportConnection | undefined;
   readonly #stats: StatBlock;
   #buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
   #connected = false;
@@ -58,6 +100,7 @@ class RawBufferSocket implements UpstreamSocket {
   #local = false;
   /** The peer ended the connection; whoever closes it now only follows. */
   #remoteEnded = false;
+  #writeEnded = false;
   #failure: ConnectFailure | undefined = undefined;
   #pauses = 0;
   #lastRead = 0;
@@ -81,19 +124,20 @@ class RawBufferSocket implements UpstreamSocket {
       noDelay: true,
       writableHighWaterMark: options.bufferLimitBytes > 0 ? options.bufferLimitBytes : Number.MAX_SAFE_INTEGER,
     };
-    const { address } = options;
-    const socket = connect(
+    const { address, transportSocket } = options;
+    const connectOptions =
       address.kind === 'pipe'
         ? { ...shared, path: abstractPath(address.path) }
-        : tcpOptions(address.host, address.port, options.bind, shared),
-    );
+        : tcpOptions(address.host, address.port, options.bind, shared);
+    this.#transport = transportSocket?.connect(connectOptions, options.hostname, options.transport);
+    const socket = this.#transport?.socket ?? connect(connectOptions);
     this.#socket = socket;
     if (options.keepalive !== undefined && address.kind === 'socket') {
       const { timeMs, intervalMs, probes } = options.keepalive;
       // Older Node versions take only the first two.
       socket.setKeepAlive(true, timeMs ?? 7_200_000, intervalMs ?? 75_000, probes ?? 9);
     }
-    socket.on('connect', () => this.#onConnect());
+    socket.on(this.#transport?.readyEvent ?? 'connect', () => this.#onConnect());
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onEnd());
     socket.on('error', (error) => this.#onError(error));
@@ -101,15 +145,25 @@ class RawBufferSocket implements UpstreamSocket {
   }
 
   write(data: string | Uint8Array): boolean {
-    if (this.#closing) return true;
+    if (this.#closing || this.#writeEnded) return true;
     const socket = this.#socket;
+    // TLS takes in at once what is written while nothing waits; behind something that waits, the chunk itself waits.
+    const takenIn = this.#transport?.readyEvent === 'secureConnect' && socket.writableLength === 0;
     const accepted = typeof data === 'string' ? socket.write(data, 'latin1') : socket.write(data);
     this.#stats.add(CLUSTER_STATS.at.upstream_cx_tx_bytes_total, data.length);
     const length = socket.writableLength;
     // A chunk that is still to be written must not be overwritten by the next read.
-    if (length !== 0 && typeof data !== 'string') keepRead();
+    if (length !== 0 && !takenIn && typeof data !== 'string') keepRead();
     if (length !== this.#buffered) this.#setBuffered(length);
     return accepted;
+  }
+
+  endWrite(): void {
+    if (this.#closing || this.#writeEnded) return;
+    this.#writeEnded = true;
+    // With both directions at an end the socket closes by itself; whoever came last has closed it.
+    if (this.#remoteEnded) this.#local = true;
+    this.#socket.end();
   }
 
   pauseRead(): void {
@@ -120,20 +174,28 @@ class RawBufferSocket implements UpstreamSocket {
     if (this.#pauses > 0 && --this.#pauses === 0 && !this.#closing) this.#socket.resume();
   }
 
-  close(how: 'flush' | 'abort'): void {
+  close(how: 'flush' | 'flush-no-delay' | 'abort'): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#local = !this.#remoteEnded;
-    if (how === 'flush' && this.#connected && this.#socket.writableLength > 0) this.#socket.destroySoon();
+    this.#local = !this.#remoteEnded || this.#local;
+    if (how !== 'abort' && this.#connected && this.#socket.writableLength > 0) this.#socket.destroySoon();
     else this.#socket.destroy();
   }
 
   #onConnect(): void {
     if (this.#closing) return;
+    const refusal = this.#transport?.verify();
+    if (refusal !== undefined) {
+      this.#failure = { local: false, bind: false, reason: refusal };
+      this.#closing = true;
+      this.#socket.destroy();
+      return;
+    }
     this.#connected = true;
+    if (this.#transport?.preamble !== undefined) this.#socket.write(this.#transport.preamble);
     this.#dispatcher.begin();
     try {
-      this.#owner.onConnected(this.#describe());
+      this.#owner.onConnected(this.#describe(this.#transport?.describe()));
     } finally {
       this.#dispatcher.end();
     }
@@ -159,7 +221,8 @@ class RawBufferSocket implements UpstreamSocket {
   }
 
   #onEnd(): void {
-    if (this.#closing) return;
+    // Before the handshake is done, an error follows that says so.
+    if (this.#closing || !this.#connected) return;
     this.#remoteEnded = true;
     this.#dispatcher.begin();
     try {
@@ -167,11 +230,10 @@ class RawBufferSocket implements UpstreamSocket {
     } finally {
       this.#dispatcher.end();
     }
-    // HTTP upstreams that half-close are done with; whatever the codec wanted to close itself it has closed by now.
-    if (!this.#closing) {
-      this.#closing = true;
-      this.#socket.destroy();
-    }
+    // Whatever the input wanted to close itself it has closed by now.
+    if (this.#closing || this.input?.allowsHalfClose === true) return;
+    this.#closing = true;
+    this.#socket.destroy();
   }
 
   #onDrain(): void {
@@ -187,7 +249,11 @@ class RawBufferSocket implements UpstreamSocket {
 
   #onError(error: NodeJS.ErrnoException): void {
     if (this.#connected || this.#closing) return;
-    this.#failure = describeConnectFailure(error, this.#options.address);
+    const reason = this.#transport?.explain(error);
+    this.#failure =
+      reason === undefined
+        ? describeConnectFailure(error, this.#options.address)
+        : { local: false, bind: false, reason };
     if (this.#failure.local) this.#local = true;
     if (this.#failure.bind) this.#stats.inc(CLUSTER_STATS.at.bind_errors);
   }
@@ -213,15 +279,24 @@ class RawBufferSocket implements UpstreamSocket {
     this.#buffered = length;
   }
 
-  #describe(): ConnectionInfo {
+  #describe(tls: TlsInfo | undefined): ConnectionInfo {
     const { address, connectionId } = this.#options;
     const socket = this.#socket;
     const startMs = this.#dispatcher.now;
-    if (address.kind === 'pipe') return describeConnection(connectionId, startMs, address.path, '', 0, '', 0);
+    if (address.kind === 'pipe') return describeConnection(connectionId, startMs, address.path, '', 0, '', 0, tls);
     const remoteIp = socket.remoteAddress ?? address.host;
     const remotePort = socket.remotePort ?? address.port;
     const local = socket.localAddress ?? '';
-    return describeConnection(connectionId, startMs, undefined, remoteIp, remotePort, local, socket.localPort ?? 0);
+    return describeConnection(
+      connectionId,
+      startMs,
+      undefined,
+      remoteIp,
+      remotePort,
+      local,
+      socket.localPort ?? 0,
+      tls,
+    );
   }
 }
 
@@ -243,6 +318,7 @@ export function describeConnection(
   remotePort: number,
   localIp: string,
   localPort: number,
+  tls: TlsInfo | undefined = undefined,
 ): ConnectionInfo {
   const text = (host: string, port: number): string => formatAddress({ kind: 'socket', host, port, ipv4Compat: false });
   const remoteAddress = path ?? text(remoteIp, remotePort);
@@ -258,7 +334,7 @@ export function describeConnection(
     directRemoteIp: remoteIp,
     directRemotePort: remotePort,
     requestedServerName: '',
-    tls: undefined,
+    tls,
     filterChainName: '',
     startMs,
   };

@@ -1,26 +1,30 @@
 import type { Dispatcher } from '../../dispatcher.ts';
-import type { ClusterEnvironment } from '../cluster.ts';
-import { connectRawBuffer, type Connector } from './connector.ts';
-import { Http1Pool } from './h1.ts';
-import type { Http1ConnectionFactory } from './h1-connection.ts';
-import type { Http1CodecFactory } from './http1-codec.ts';
+import type { PoolFactory } from '../cluster.ts';
+import type { ConnectionFactory } from './connection.ts';
+import { connectUpstream, type Connector } from './connector.ts';
+import { HttpProtocolChoice, type HttpCodecs } from './http-protocol.ts';
+import { StreamPool } from './stream-pool.ts';
+import { TcpConnectionPool } from './tcp.ts';
 
-export interface Http1PoolOptions {
+export interface PoolOptions {
   readonly dispatcher: Dispatcher;
-  readonly createCodec: Http1CodecFactory;
+  readonly codecs: HttpCodecs;
   /** Numbers unique in the process; shared with downstream connections. */
   nextConnectionId(): number;
-  /** Plain TCP and Unix sockets by default. */
+  /** Real sockets by default. */
   readonly connector?: Connector;
 }
 
 /** How a worker's clusters make their pools. */
-export function http1PoolFactory(options: Http1PoolOptions): ClusterEnvironment['createPool'] {
-  const factory: Http1ConnectionFactory = {
+export function poolFactory(options: PoolOptions): PoolFactory {
+  const factory: ConnectionFactory = {
     dispatcher: options.dispatcher,
-    connector: options.connector ?? connectRawBuffer,
-    createCodec: options.createCodec,
+    connector: options.connector ?? connectUpstream,
     nextConnectionId: () => options.nextConnectionId(),
   };
-  return (cluster, host, priority) => new Http1Pool(cluster, host, priority, factory);
+  return {
+    createPool: (scope, version) =>
+      new StreamPool(scope, new HttpProtocolChoice(scope.cluster, version, options.codecs), factory),
+    createTcpPool: (scope) => new TcpConnectionPool(scope, factory),
+  };
 }

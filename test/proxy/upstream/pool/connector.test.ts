@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket, type TcpSocketConnectOpts } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -13,10 +13,16 @@ import { Dispatcher } from '../../../../src/proxy/dispatcher.ts';
 import { CLUSTER_STATS } from '../../../../src/proxy/upstream/cluster-stats.ts';
 import type { ConnectFailure } from '../../../../src/proxy/upstream/pool/connect-failure.ts';
 import {
-  connectRawBuffer,
+  connectUpstream,
   type ConnectOptions,
   type UpstreamSocketOwner,
 } from '../../../../src/proxy/upstream/pool/connector.ts';
+import {
+  NO_TRANSPORT_OPTIONS,
+  type UpstreamTransportConnection,
+  type UpstreamTransportSocket,
+} from '../../../../src/proxy/transport-socket/transport-socket.ts';
+import { interleaveFamilies } from '../../../../src/proxy/upstream/pool/happy-eyeballs.ts';
 import { ThreadStats } from '../../../../src/telemetry/stats/arena.ts';
 import type { StatBlock } from '../../../../src/telemetry/stats/stats.ts';
 
@@ -25,6 +31,7 @@ class Recorder implements UpstreamSocketOwner, ConnectionInput {
   readonly log: string[] = [];
   readonly chunks: Buffer[] = [];
   keep = false;
+  allowsHalfClose = false;
   info: ConnectionInfo | undefined = undefined;
   readonly connected = Promise.withResolvers<void>();
   readonly closed = Promise.withResolvers<{ local: boolean; failure: ConnectFailure | undefined }>();
@@ -87,13 +94,24 @@ async function listen(path?: string): Promise<AddressModel> {
 
 function open(address: AddressModel, overrides: Partial<ConnectOptions> = {}) {
   const recorder = new Recorder();
-  const options = { address, bind: undefined, keepalive: undefined, bufferLimitBytes: 1 << 20, stats, connectionId: 7 };
-  const socket = connectRawBuffer(dispatcher, { ...options, ...overrides }, recorder);
+  const options: ConnectOptions = {
+    address,
+    additionalAddresses: [],
+    hostname: '',
+    bind: undefined,
+    keepalive: undefined,
+    bufferLimitBytes: 1 << 20,
+    stats,
+    connectionId: 7,
+    transportSocket: undefined,
+    transport: NO_TRANSPORT_OPTIONS,
+  };
+  const socket = connectUpstream(dispatcher, { ...options, ...overrides }, recorder);
   socket.input = recorder;
   return { recorder, socket };
 }
 
-describe('connectRawBuffer', () => {
+describe('connectUpstream', () => {
   test('connects, carries bytes both ways, and knows its addresses', async () => {
     const address = await listen();
     const peer = once(server, 'peer') as Promise<[Socket]>;
@@ -259,5 +277,168 @@ describe('connectRawBuffer', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+});
+
+describe('half-close', () => {
+  const halfOpen = async (): Promise<{
+    recorder: Recorder;
+    socket: ReturnType<typeof open>['socket'];
+    remote: Socket;
+  }> => {
+    server = createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => {});
+      peers.push(socket);
+      server.emit('peer', socket);
+    });
+    const address = await listen();
+    const peer = once(server, 'peer') as Promise<[Socket]>;
+    const { recorder, socket } = open(address);
+    recorder.allowsHalfClose = true;
+    await recorder.connected.promise;
+    return { recorder, socket, remote: (await peer)[0] };
+  };
+
+  test('the peer ends first: we still write, and the end is ours', async () => {
+    const { recorder, socket, remote } = await halfOpen();
+    remote.end('last words');
+    await recorder.ended.promise;
+    socket.write('still here');
+    expect(String((await once(remote, 'data'))[0])).toBe('still here');
+    socket.endWrite();
+    expect(await recorder.closed.promise).toEqual({ local: true, failure: undefined });
+    expect(recorder.chunks.map(String)).toEqual(['last words']);
+  });
+
+  test("we end first: we still read, and the end is the peer's", async () => {
+    const { recorder, socket, remote } = await halfOpen();
+    socket.write('question');
+    socket.endWrite();
+    socket.endWrite();
+    expect(socket.write('lost')).toBe(true);
+    let asked = '';
+    remote.on('data', (chunk) => (asked += String(chunk)));
+    await once(remote, 'end');
+    expect(asked).toBe('question');
+    remote.end('answer');
+    expect(await recorder.closed.promise).toEqual({ local: false, failure: undefined });
+    expect(recorder.chunks.map(String)).toEqual(['answer']);
+  });
+});
+
+/** Plain bytes, with whatever else a test wants. */
+function transport(
+  overrides: Partial<UpstreamTransportConnection>,
+  isReady = true,
+): UpstreamTransportSocket & { readonly hostnames: string[] } {
+  const hostnames: string[] = [];
+  return {
+    hostnames,
+    model: { kind: 'raw-buffer' },
+    isReady,
+    isSecure: false,
+    connect(options, hostname) {
+      hostnames.push(hostname);
+      return {
+        socket: connect(options as TcpSocketConnectOpts),
+        readyEvent: 'connect',
+        describe: () => undefined,
+        verify: () => undefined,
+        explain: () => undefined,
+        preamble: undefined,
+        ...overrides,
+      };
+    },
+    close() {},
+  };
+}
+
+describe('with a transport socket', () => {
+  test('its preamble goes first, and what it established is known', async () => {
+    const address = await listen();
+    const peer = once(server, 'peer') as Promise<[Socket]>;
+    const tls = { alpn: 'h2' } as NonNullable<ConnectionInfo['tls']>;
+    const transportSocket = transport({ preamble: Buffer.from('PROXY\r\n'), describe: () => tls });
+    const { recorder, socket } = open(address, { transportSocket, hostname: 'a.example' });
+    await recorder.connected.promise;
+    expect(recorder.info!.tls).toBe(tls);
+    expect(transportSocket.hostnames).toEqual(['a.example']);
+    socket.write('hello');
+    const [remote] = await peer;
+    let received = '';
+    remote.on('data', (chunk) => (received += String(chunk)));
+    socket.close('flush');
+    await recorder.closed.promise;
+    await once(remote, 'end');
+    expect(received).toBe('PROXY\r\nhello');
+  });
+
+  test('a peer that it refuses is a failed connection', async () => {
+    const address = await listen();
+    const { recorder } = open(address, { transportSocket: transport({ verify: () => 'TLS_error: not you' }) });
+    expect(await recorder.closed.promise).toEqual({
+      local: false,
+      failure: { local: false, bind: false, reason: 'TLS_error: not you' },
+    });
+    expect(recorder.info).toBeUndefined();
+  });
+
+  test('it explains errors', async () => {
+    const address = await listen();
+    await new Promise((resolve) => server.close(resolve));
+    const { recorder } = open(address, {
+      transportSocket: transport({ explain: (error) => `TLS_error: ${error.code}` }),
+    });
+    expect((await recorder.closed.promise).failure?.reason).toBe('TLS_error: ECONNREFUSED');
+  });
+
+  test('without its secrets there is no connection', async () => {
+    const address = await listen();
+    let accepted = 0;
+    server.on('peer', () => accepted++);
+    const { recorder } = open(address, { transportSocket: transport({}, false) });
+    expect(await recorder.closed.promise).toEqual({
+      local: false,
+      failure: { local: false, bind: false, reason: 'TLS error: Secret is not supplied by SDS' },
+    });
+    expect(accepted).toBe(0);
+  });
+});
+
+describe('several addresses', () => {
+  const at = (host: string, port = 80): AddressModel => ({ kind: 'socket', host, port, ipv4Compat: false });
+
+  test('families alternate, beginning with that of the first', () => {
+    const names = (list: readonly AddressModel[]): string[] =>
+      interleaveFamilies(list).map((address) => (address.kind === 'socket' ? address.host : address.path));
+    expect(names(['::1', '::2', '10.0.0.1', '::3', '10.0.0.2', '10.0.0.3'].map((ip) => at(ip)))).toEqual([
+      '::1',
+      '10.0.0.1',
+      '::2',
+      '10.0.0.2',
+      '::3',
+      '10.0.0.3',
+    ]);
+    expect(names([at('10.0.0.1'), at('::1')])).toEqual(['10.0.0.1', '::1']);
+  });
+
+  test('the next is tried when one fails, and the first that connects stays', async () => {
+    const address = await listen();
+    const peer = once(server, 'peer') as Promise<[Socket]>;
+    const { recorder, socket } = open(at('127.0.0.1', 1), { additionalAddresses: [at('127.0.0.2', 1), address] });
+    await recorder.connected.promise;
+    socket.input = recorder;
+    const [remote] = await peer;
+    remote.write('hi');
+    await recorder.received.promise;
+    socket.write('ho');
+    expect(String((await once(remote, 'data'))[0])).toBe('ho');
+    remote.end();
+    expect(await recorder.closed.promise).toEqual({ local: false, failure: undefined });
+  });
+
+  test('all fail: the last one tells why', async () => {
+    const { recorder } = open(at('127.0.0.1', 1), { additionalAddresses: [at('127.0.0.2', 1)] });
+    expect((await recorder.closed.promise).failure?.reason).toBe('delayed connect error: Connection refused');
   });
 });

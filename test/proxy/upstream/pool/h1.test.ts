@@ -7,7 +7,7 @@ import { Dispatcher } from '../../../../src/proxy/dispatcher.ts';
 import { clusterCellCount, readBreaker } from '../../../../src/proxy/upstream/circuit-breaker.ts';
 import { ClusterSet } from '../../../../src/proxy/upstream/cluster-set.ts';
 import { hostCellCount, readHostStats } from '../../../../src/proxy/upstream/host-cells.ts';
-import { http1PoolFactory } from '../../../../src/proxy/upstream/pool/pool-factory.ts';
+import { poolFactory } from '../../../../src/proxy/upstream/pool/pool-factory.ts';
 import type { Cluster, Pool } from '../../../../src/proxy/upstream/upstream.ts';
 import { ThreadStats } from '../../../../src/telemetry/stats/arena.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
@@ -42,10 +42,16 @@ function setUp(model: Partial<ClusterModel> = {}): void {
     lane: 0,
     random: new SeededRandom(1),
     stats,
-    createPool: http1PoolFactory({
+    dispatcher,
+    pools: poolFactory({
       dispatcher,
       connector: connector.connect,
-      createCodec: (output, turns, settings, owner) => new H1ClientConnection(output, turns, settings, owner),
+      codecs: {
+        http1: (output, turns, settings, owner) => new H1ClientConnection(output, turns, settings, owner),
+        http2: () => {
+          throw new Error('no HTTP/2 here');
+        },
+      },
       nextConnectionId: () => ++ids,
     }),
   });
@@ -84,7 +90,7 @@ function expectAllReleased(): void {
     expect([gauge, stat(gauge)]).toEqual([gauge, 0]);
 }
 
-describe('Http1Pool', () => {
+describe('an HTTP/1 pool', () => {
   test('the first request waits for a connection, the next takes it', () => {
     const first = request('/a');
     expect(first.log).toEqual([]);
