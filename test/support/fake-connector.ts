@@ -14,8 +14,10 @@ export class FakeSocket implements UpstreamSocket {
   input: ConnectionInput | undefined = undefined;
   written = '';
   pauses = 0;
+  bufferedBytes = 0;
+  wasReset = false;
   writeEnded = false;
-  closed: 'flush' | 'flush-no-delay' | 'abort' | undefined = undefined;
+  closed: 'flush' | 'flush-no-delay' | 'abort' | 'reset' | undefined = undefined;
   readonly options: ConnectOptions;
   readonly #dispatcher: Dispatcher;
   readonly #owner: UpstreamSocketOwner;
@@ -44,7 +46,7 @@ export class FakeSocket implements UpstreamSocket {
     this.pauses--;
   }
 
-  close(how: 'flush' | 'flush-no-delay' | 'abort'): void {
+  close(how: 'flush' | 'flush-no-delay' | 'abort' | 'reset'): void {
     this.closed ??= how;
   }
 

@@ -84,7 +84,7 @@ export class TcpConnectionUpstream implements TcpUpstream, TcpPoolRequest, Conne
   }
 
   onClose(): void {
-    const reset = this.#connection?.wasReset === true;
+    const reset = this.#connection?.wasReset ?? false;
     this.#connection = undefined;
     this.owner.onUpstreamClose(reset);
   }

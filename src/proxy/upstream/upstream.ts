@@ -156,9 +156,9 @@ export interface UpstreamConnection extends HalfClosableOutput {
   /** Where its bytes go to; to be set inside `onPoolReady`. Its `onClose` is the end. */
   input: ConnectionInput | undefined;
   /** Bytes written that the system hasn't taken yet. */
-  readonly bufferedBytes?: number;
+  readonly bufferedBytes: number;
   /** The peer ended it with a RST; valid inside `onClose`. */
-  readonly wasReset?: boolean;
-  /** `reset`: now, with a RST where the system lets us. */
+  readonly wasReset: boolean;
+  /** `reset`: now, with a RST where the system lets us. `abort` and `reset` also cut a flush short. */
   close(how: 'flush' | 'flush-no-delay' | 'abort' | 'reset'): void;
 }

@@ -51,6 +51,12 @@ export interface UpstreamSocketOwner {
 export interface UpstreamSocket extends HalfClosableOutput {
   /** Where bytes go to; set inside `onConnected`. */
   input: ConnectionInput | undefined;
+  /** Bytes written that the system hasn't taken yet. */
+  readonly bufferedBytes: number;
+  /** The peer ended it with a RST; valid once it is closed. */
+  readonly wasReset: boolean;
+  /** `reset`: now, with a RST where the system lets us. `abort` and `reset` also cut a flush short. */
+  close(how: 'flush' | 'flush-no-delay' | 'abort' | 'reset'): void;
 }
 
 export type Connector = (dispatcher: Dispatcher, options: ConnectOptions, owner: UpstreamSocketOwner) => UpstreamSocket;
@@ -71,6 +77,8 @@ const connectOne: Connector = (dispatcher, options, owner) => new NodeSocket(dis
 /** Fails as soon as it may. */
 class UnreadySocket implements UpstreamSocket {
   input: ConnectionInput | undefined = undefined;
+  readonly bufferedBytes = 0;
+  readonly wasReset = false;
 
   constructor(dispatcher: Dispatcher, owner: UpstreamSocketOwner) {
     dispatcher.post(() => owner.onSocketClosed(false, { local: false, bind: false, reason: SECRETS_MISSING }));
@@ -87,6 +95,7 @@ class UnreadySocket implements UpstreamSocket {
 
 class NodeSocket implements UpstreamSocket {
   input: ConnectionInput | undefined = undefined;
+  wasReset = false;
   readonly #dispatcher: Dispatcher;
   readonly #options: ConnectOptions;
   readonly #owner: UpstreamSocketOwner;
@@ -174,11 +183,18 @@ class NodeSocket implements UpstreamSocket {
     if (this.#pauses > 0 && --this.#pauses === 0 && !this.#closing) this.#socket.resume();
   }
 
-  close(how: 'flush' | 'flush-no-delay' | 'abort'): void {
-    if (this.#closing) return;
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  close(how: 'flush' | 'flush-no-delay' | 'abort' | 'reset'): void {
+    const now = how === 'abort' || how === 'reset';
+    if (this.#closing && !now) return;
+    if (!this.#closing) this.#local = !this.#remoteEnded || this.#local;
     this.#closing = true;
-    this.#local = !this.#remoteEnded || this.#local;
-    if (how !== 'abort' && this.#connected && this.#socket.writableLength > 0) this.#socket.destroySoon();
+    if (how === 'reset' && this.#transport === undefined && this.#options.address.kind === 'socket')
+      this.#socket.resetAndDestroy();
+    else if (!now && this.#connected && this.#socket.writableLength > 0) this.#socket.destroySoon();
     else this.#socket.destroy();
   }
 
@@ -248,6 +264,7 @@ class NodeSocket implements UpstreamSocket {
   }
 
   #onError(error: NodeJS.ErrnoException): void {
+    if (error.code === 'ECONNRESET' && !this.#closing) this.wasReset = true;
     if (this.#connected || this.#closing) return;
     const reason = this.#transport?.explain(error);
     this.#failure =

@@ -60,7 +60,15 @@ export class HappyEyeballs implements UpstreamSocket, TimerTask {
     this.#chosen?.resumeRead();
   }
 
-  close(how: 'flush' | 'flush-no-delay' | 'abort'): void {
+  get bufferedBytes(): number {
+    return this.#chosen?.bufferedBytes ?? 0;
+  }
+
+  get wasReset(): boolean {
+    return this.#chosen?.wasReset ?? false;
+  }
+
+  close(how: 'flush' | 'flush-no-delay' | 'abort' | 'reset'): void {
     if (this.#chosen !== undefined) return this.#chosen.close(how);
     if (this.#closing) return;
     this.#closing = true;

@@ -50,7 +50,15 @@ export class TcpClient implements ProtocolClient<TcpPoolRequest, UpstreamConnect
     this.#socket.resumeRead();
   }
 
-  close(how: 'flush' | 'flush-no-delay' | 'abort'): void {
+  get bufferedBytes(): number {
+    return this.#socket.bufferedBytes;
+  }
+
+  get wasReset(): boolean {
+    return this.#socket.wasReset;
+  }
+
+  close(how: 'flush' | 'flush-no-delay' | 'abort' | 'reset'): void {
     this.#connection.closing = true;
     this.#socket.close(how);
   }
