@@ -188,6 +188,9 @@ export interface RouteActionModel {
   readonly maxStreamDurationMs: number | undefined;
   readonly grpcTimeoutHeaderMaxMs: number | undefined;
   readonly grpcTimeoutHeaderOffsetMs: number | undefined;
+  /** The deprecated `max_grpc_timeout` and `grpc_timeout_offset`. A maximum of 0: any timeout that the request asks for. */
+  readonly maxGrpcTimeoutMs: number | undefined;
+  readonly grpcTimeoutOffsetMs: number | undefined;
   /** The route's policy, else the virtual host's. */
   readonly retry: RetryPolicyModel | undefined;
   readonly hedgeOnPerTryTimeout: boolean;
@@ -205,8 +208,15 @@ export interface UpgradeModel {
   /** Lower-case. */
   readonly type: string;
   readonly enabled: boolean;
-  /** CONNECT is terminated here and its payload forwarded as TCP. */
-  readonly connect: { readonly allowPost: boolean } | undefined;
+  readonly connect: ConnectModel | undefined;
+}
+
+/** RouteAction.UpgradeConfig.ConnectConfig: CONNECT is terminated here and its payload forwarded as TCP. */
+export interface ConnectModel {
+  /** So is POST. */
+  readonly allowPost: boolean;
+  /** The payload is preceded by a PROXY protocol header of this version; undefined: none. */
+  readonly proxyProtocol: 'v1' | 'v2' | undefined;
 }
 
 export type HashPolicyModel = { readonly terminal: boolean } & (

@@ -123,6 +123,8 @@ export const PROXY_ERRORS = {
   },
   originalIpDetectionFailed: { status: 403, flag: 0, details: 'rejecting_because_detection_failed', body: '' },
   upgradeFailed: { status: 403, flag: 0, details: 'upgrade_failed', body: '' },
+  /** A bug of ours. */
+  internalError: { status: 500, flag: 0, details: 'internal_error', body: '' },
   filterError: { status: 500, flag: 0, details: 'filter_error', body: '' },
 } as const satisfies Record<string, ProxyErrorEntry>;
 

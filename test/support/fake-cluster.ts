@@ -104,6 +104,8 @@ export class FakeCluster implements Cluster {
       ...defaults,
       trackRequestResponseSizes: false,
       trackTimeoutBudgets: false,
+      transportSocket: { kind: 'raw-buffer' },
+      transportSocketMatches: [],
       ...model,
     } as ClusterModel;
   }

@@ -201,6 +201,14 @@ export class FakeStream implements RoutedStream {
     this.#end();
   }
 
+  /** The error of a failure that was contained. */
+  failure: unknown = undefined;
+
+  fail(error: unknown): void {
+    this.failure = error;
+    if (!this.ended) this.#end();
+  }
+
   pauseRequest(): void {
     this.requestPauses++;
   }

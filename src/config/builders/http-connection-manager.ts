@@ -7,6 +7,7 @@ import type {
   RequestIDExtension,
 } from '../../api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { UuidRequestIdConfig } from '../../api/generated/envoy/extensions/request_id/uuid/v3/uuid_pb.js';
+import type { Http2OptionsModel } from '../cluster-model.ts';
 import type {
   ForwardClientCertModel,
   HcmModel,
@@ -102,6 +103,7 @@ const CLIENT_CERT_MODES: readonly ForwardClientCertModel['mode'][] = [
   'sanitize-set',
   'always-forward-only',
 ];
+const CODEC_TYPES: readonly HcmModel['codecType'][] = ['auto', 'http1', 'http2'];
 const FIVE_MINUTES_MS = 300_000;
 
 /** HttpConnectionManager; `problems` stands at it. The message has passed the rules of its descriptor. */
@@ -157,7 +159,7 @@ export function buildHttpConnectionManager(
     delayedCloseTimeoutMs: durationMs(message.delayedCloseTimeout) ?? 1000,
     ...buildCommonHttpOptions(message.commonHttpProtocolOptions, problems.at('common_http_protocol_options'), context),
     maxHeadersBytes: (message.maxRequestHeadersKb ?? 60) * 1024,
-    http2: buildHttp2Options(message.http2ProtocolOptions, context.types, problems.at('http2_protocol_options')),
+    http2: buildServerHttp2Options(message, streamError, problems, context),
     http1: buildHttp1Options(message.httpProtocolOptions, streamError, problems.at('http_protocol_options'), context),
     localReply: buildLocalReply(message.localReplyConfig, problems.at('local_reply_config')),
     accessLogs: buildAccessLogs(message.accessLog, problems.at('access_log')),
@@ -169,10 +171,22 @@ export function buildHttpConnectionManager(
 }
 
 function buildCodecType(message: HttpConnectionManager, problems: Problems): HcmModel['codecType'] {
-  const at = problems.at('codec_type');
-  if (message.codecType === 2) at.error('unsupported: HTTP/2 is not implemented');
-  else if (message.codecType === 3) at.error('unsupported: HTTP/3 is not implemented');
-  return message.codecType === 1 ? 'http1' : 'auto';
+  if (message.codecType === 3) problems.at('codec_type').error('unsupported: HTTP/3 is not implemented');
+  return CODEC_TYPES[message.codecType] ?? 'auto';
+}
+
+function buildServerHttp2Options(
+  message: HttpConnectionManager,
+  streamError: boolean,
+  problems: Problems,
+  context: ListenerBuildContext,
+): Http2OptionsModel {
+  const own = message.http2ProtocolOptions;
+  const model = buildHttp2Options(own, context.types, problems.at('http2_protocol_options'));
+  // As the connection manager has it, unless the options say otherwise.
+  const overrides =
+    own?.overrideStreamErrorOnInvalidHttpMessage !== undefined || own?.streamErrorOnInvalidHttpMessaging;
+  return overrides ? model : { ...model, overrideStreamErrorOnInvalidHttpMessage: streamError };
 }
 
 function buildRoutes(
@@ -260,6 +274,8 @@ function buildUpgrades(
   return messages.map((message, index) => {
     const at = problems.at(index);
     const type = message.upgradeType;
+    if (type.toLowerCase() === 'connect-udp')
+      at.at('upgrade_type').error('unsupported: CONNECT-UDP is not implemented');
     if (seen.has(type.toLowerCase())) at.error(`Error: multiple upgrade configs with the same name: '${type}'`);
     seen.add(type.toLowerCase());
     const own = message.filters.length > 0;

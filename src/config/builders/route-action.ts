@@ -1,10 +1,18 @@
+import { ProxyProtocolConfigSchema } from '../../api/generated/envoy/config/core/v3/proxy_protocol_pb.js';
 import {
   RouteActionSchema,
   type RouteAction,
   type RouteAction_UpgradeConfig,
+  type RouteAction_UpgradeConfig_ConnectConfig as ConnectConfig,
 } from '../../api/generated/envoy/config/route/v3/route_components_pb.js';
 import type { Problems } from '../problem.ts';
-import type { ClusterSpecifierModel, RouteActionModel, RouteMatchModel, UpgradeModel } from '../route-model.ts';
+import type {
+  ClusterSpecifierModel,
+  ConnectModel,
+  RouteActionModel,
+  RouteMatchModel,
+  UpgradeModel,
+} from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
 import { buildMetadata } from './common.ts';
 import type { RouteBuild } from './route-context.ts';
@@ -41,6 +49,8 @@ const FIELDS = [
   'max_internal_redirects',
   'hedge_policy',
   'max_stream_duration',
+  'max_grpc_timeout',
+  'grpc_timeout_offset',
   'hash_policy',
 ];
 
@@ -66,9 +76,6 @@ export function buildRouteAction(
 ): RouteActionModel {
   reportUnsupported(RouteActionSchema, message, FIELDS, problems);
   const { inherited } = context;
-  const hashPolicies = buildHashPolicies(message.hashPolicy);
-  if (hashPolicies.length > 0)
-    problems.unsupported('hash_policy', 'is read, but no load balancer that is implemented uses the hash');
   const duration = message.maxStreamDuration;
   return {
     kind: 'route',
@@ -83,6 +90,8 @@ export function buildRouteAction(
     maxStreamDurationMs: wholeMs(duration?.maxStreamDuration),
     grpcTimeoutHeaderMaxMs: wholeMs(duration?.grpcTimeoutHeaderMax),
     grpcTimeoutHeaderOffsetMs: wholeMs(duration?.grpcTimeoutHeaderOffset),
+    maxGrpcTimeoutMs: wholeMs(message.maxGrpcTimeout),
+    grpcTimeoutOffsetMs: wholeMs(message.grpcTimeoutOffset),
     retry: message.retryPolicy ? buildRetryPolicy(message.retryPolicy, problems.at('retry_policy')) : inherited.retry,
     hedgeOnPerTryTimeout: message.hedgePolicy
       ? buildHedge(message.hedgePolicy, problems.at('hedge_policy'))
@@ -95,7 +104,7 @@ export function buildRouteAction(
     internalRedirect: buildInternalRedirect(message, problems),
     upgrades: buildUpgrades(message.upgradeConfigs, problems.at('upgrade_configs')),
     metadataMatch: buildMetadata(message.metadataMatch, problems.at('metadata_match')),
-    hashPolicies,
+    hashPolicies: buildHashPolicies(message.hashPolicy),
   };
 }
 
@@ -136,11 +145,24 @@ function buildUpgrades(messages: readonly RouteAction_UpgradeConfig[], problems:
     if (seen.has(type)) below.at('upgrade_type').error(`Duplicate upgrade ${message.upgradeType}`);
     seen.add(type);
     const { connectConfig } = message;
-    if (connectConfig !== undefined) {
-      if (type !== 'connect' && type !== 'connect-udp')
-        below.at('connect_config').error(`Non-CONNECT upgrade type ${message.upgradeType} has ConnectConfig`);
-      else below.unsupported('connect_config');
-    }
-    return { type, enabled: message.enabled ?? true, connect: connectConfig && { allowPost: connectConfig.allowPost } };
+    if (type === 'connect-udp') below.at('upgrade_type').error('unsupported: CONNECT-UDP is not implemented');
+    else if (connectConfig !== undefined && type !== 'connect')
+      below.at('connect_config').error(`Non-CONNECT upgrade type ${message.upgradeType} has ConnectConfig`);
+    return {
+      type,
+      enabled: message.enabled ?? true,
+      connect: connectConfig && buildConnect(connectConfig, below.at('connect_config')),
+    };
   });
+}
+
+function buildConnect(message: ConnectConfig, problems: Problems): ConnectModel {
+  const proxyProtocol = message.proxyProtocolConfig;
+  if (proxyProtocol !== undefined)
+    reportUnsupported(ProxyProtocolConfigSchema, proxyProtocol, ['version'], problems.at('proxy_protocol_config'));
+  return {
+    allowPost: message.allowPost,
+    // By ProxyProtocolConfig.Version's numbers.
+    proxyProtocol: proxyProtocol && (proxyProtocol.version === 1 ? 'v2' : 'v1'),
+  };
 }

@@ -53,6 +53,7 @@ export type StreamResetReason =
   | 'overflow'
   | 'protocol error'
   | 'overload manager reset'
+  | 'remote error with CONNECT request'
   | 'HTTP/1 premature upstream half close';
 
 export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';

@@ -33,6 +33,13 @@ const LISTENER_CLASSES = [
   LISTENER_AT.downstream_rq_5xx,
 ];
 
+/** What the connection manager says of one kind of upgrade; a route may say otherwise. */
+export interface Upgrade {
+  readonly enabled: boolean;
+  /** In place of the connection manager's own filters. */
+  readonly filters: readonly CompiledFilter[] | undefined;
+}
+
 /**
  * An HttpConnectionManager config, compiled for one worker (Envoy's ConnectionManagerConfig): everything that its
  * connections and streams share and that is resolved once.
@@ -54,8 +61,8 @@ export class ConnectionManagerConfig {
   readonly accessLoggers: readonly AccessLogger[];
   readonly localReplies: LocalReplyRenderer;
   readonly normalizer: HeaderNormalizer;
-  /** Upgrade types (lower case) that the connection manager lets through. */
-  readonly allowedUpgrades: ReadonlySet<string>;
+  /** By type, in lower case. */
+  readonly upgrades: ReadonlyMap<string, Upgrade>;
   readonly connections = new Set<ConnectionManager>();
   #http2Settings: Http2Settings | undefined = undefined;
 
@@ -68,6 +75,7 @@ export class ConnectionManagerConfig {
     filters: readonly CompiledFilter[],
     routes: () => RouteTable | undefined,
     createHttp2Codec?: Http2ServerFactory,
+    upgrades: ReadonlyMap<string, Upgrade> = new Map(),
   ) {
     this.model = model;
     this.stats = scope.block(HTTP_STATS);
@@ -86,9 +94,7 @@ export class ConnectionManagerConfig {
     this.accessLoggers = model.accessLogs.map((log) => worker.accessLogs.create(log));
     this.localReplies = new LocalReplyRenderer(model.localReply, { ...worker, clock: worker.dispatcher.clock });
     this.normalizer = new HeaderNormalizer(model, worker, this.stats);
-    this.allowedUpgrades = new Set(
-      model.upgrades.filter(({ enabled }) => enabled).map(({ type }) => type.toLowerCase()),
-    );
+    this.upgrades = upgrades;
   }
 
   /** The same object each time for the same limit, which is the listener's. */

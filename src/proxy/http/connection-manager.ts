@@ -2,12 +2,14 @@ import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
 import { HTTP_STATS } from '../../telemetry/stats/http-stats.ts';
 import type { ConnectionInfo } from '../../filters/stream-info.ts';
 import type { ServerStream, ServerStreamEvents } from '../codec/codec.ts';
-import type { ConnectionInput, ConnectionOutput } from '../codec/connection-io.ts';
+import type { ConnectionInput } from '../codec/connection-io.ts';
 import { H1ServerConnection } from '../codec/h1/server.ts';
 import type { ServerCodec, ServerCodecOwner } from '../codec/server-codec.ts';
+import type { DownstreamConnection } from '../connection/downstream-connection.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { ConnectionManagerConfig } from './connection-manager-config.ts';
 import { HttpStream } from './stream.ts';
+import type { MutableStreamInfo } from './stream-info.ts';
 
 const AT = HTTP_STATS.at;
 
@@ -19,21 +21,6 @@ const NotDraining = 0;
 const Draining = 1;
 /** The connection ends as soon as no stream is left. */
 const Closing = 2;
-
-/** What a connection manager needs of the connection that it is the last network filter of. */
-export interface DownstreamConnection extends ConnectionOutput {
-  readonly info: ConnectionInfo;
-  /** Bytes handed to the socket so far. */
-  readonly bytesSent: number;
-  /** We ended it, not the peer; valid once it is closed. */
-  readonly closedLocally: boolean;
-  /** Soft limit of what the connection buffers each way, in bytes. */
-  readonly bufferLimit: number;
-  /** What network filters have left for the streams on it (their filter state). Absent: nothing. */
-  readonly filterState?: ReadonlyMap<string, unknown> | undefined;
-  /** True: this connection should go, by the drain state of its listener or of the server (a die may be cast). */
-  shouldDrain(): boolean;
-}
 
 /**
  * The HTTP connection manager of one downstream connection: its codec, which the first bytes decide on, its streams,
@@ -79,9 +66,9 @@ export class ConnectionManager implements ConnectionInput, ServerCodecOwner, Tim
     config.connections.add(this);
   }
 
-  /** What network filters have left for streams. */
-  get filterState(): ReadonlyMap<string, unknown> | undefined {
-    return this.#connection.filterState;
+  /** Of the connection: what its network filters have left for the streams on it. */
+  get streamInfo(): MutableStreamInfo {
+    return this.#connection.streamInfo;
   }
 
   // ---- from the socket --------------------------------------------------------------------------------------------
@@ -213,11 +200,16 @@ export class ConnectionManager implements ConnectionInput, ServerCodecOwner, Tim
     if (!flood) this.config.stats.inc(AT.downstream_cx_protocol_error);
   }
 
-  /** Decides, when response headers go out, whether this connection drains, and tells whether the response ends it. */
-  closesAfterResponse(): boolean {
+  /**
+   * Decides, when response headers go out, whether this connection drains, and tells whether the response ends it.
+   * `asked`: the stream wants it to.
+   */
+  closesAfterResponse(asked: boolean): boolean {
     if (this.#draining === NotDraining) {
-      if (!this.#connection.shouldDrain()) return false;
-      this.config.stats.inc(AT.downstream_cx_drain_close);
+      if (this.#connection.shouldDrain()) this.config.stats.inc(AT.downstream_cx_drain_close);
+      else if (!asked) return false;
+      // An HTTP/1 connection that closes after this very response needs no notice.
+      else if (!this.multiplexed) return true;
       this.#startDrain();
     }
     return !this.multiplexed;

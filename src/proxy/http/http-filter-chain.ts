@@ -57,6 +57,12 @@ export class HttpFilterChain implements FilterChain {
       compiled,
       findRoutes,
       createHttp2Codec,
+      new Map(
+        hcm.upgrades.map(({ type, enabled, filters: own }) => [
+          type.toLowerCase(),
+          { enabled, filters: own && compileFilterChain(own, filters, worker, this.#scope) },
+        ]),
+      ),
     );
   }
 

@@ -48,6 +48,8 @@ export interface RoutedStream {
   sendLocalReply(reply: RouterLocalReply): void;
   /** Resets the downstream stream (the response had begun). Destroys this router. */
   reset(details: string, flag: number): void;
+  /** A bug of ours, met outside of the downstream's calls: ends this stream, and nobody else's. */
+  fail(error: unknown): void;
   /** Stops and restarts the request's source; counted. */
   pauseRequest(): void;
   resumeRequest(): void;

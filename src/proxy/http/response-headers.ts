@@ -2,6 +2,7 @@ import type { HcmModel } from '../../config/hcm-model.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import { HeaderClass, responseHeaderClass } from './header-class.ts';
 import type { HeaderMap } from './headers.ts';
+import { isTunnel } from './upgrade.ts';
 
 /** What the HCM does to every response just before it is written (Envoy's mutateResponseHeaders and around it). */
 export class ResponseHeaders {
@@ -29,7 +30,7 @@ export class ResponseHeaders {
       if (id !== undefined) headers.set('x-request-id', id);
     }
     if (model.via !== '') appendVia(headers, model.via);
-    if (close && !upgrade) headers.set('connection', 'close');
+    if (close && !isTunnel(requestHeaders.method, headers.status)) headers.set('connection', 'close');
   }
 
   #now(): string {

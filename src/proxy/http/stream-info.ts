@@ -53,8 +53,17 @@ export class MutableStreamInfo implements StreamInfo {
 
   #dynamicMetadata: Map<string, Record<string, unknown>> | undefined = undefined;
   #filterState: Map<string, unknown> | undefined = undefined;
+  readonly #parent: MutableStreamInfo | undefined;
 
-  constructor(connection: ConnectionInfo, protocol: string, startMs: number, startEpochMs: number) {
+  /** `parent`: the info of the connection that a stream is on, whose filter state the stream begins with. */
+  constructor(
+    connection: ConnectionInfo,
+    protocol: string,
+    startMs: number,
+    startEpochMs: number,
+    parent?: MutableStreamInfo,
+  ) {
+    this.#parent = parent;
     this.connection = connection;
     this.protocol = protocol;
     this.startMs = startMs;
@@ -69,7 +78,12 @@ export class MutableStreamInfo implements StreamInfo {
   }
 
   get filterState(): Map<string, unknown> {
-    return (this.#filterState ??= new Map());
+    return (this.#filterState ??= new Map(this.#parent?.knownFilterState));
+  }
+
+  /** The filter state, unless nobody has put anything there. Makes nothing. */
+  get knownFilterState(): ReadonlyMap<string, unknown> | undefined {
+    return this.#filterState ?? this.#parent?.knownFilterState;
   }
 
   setFlag(flag: number): void {
@@ -80,7 +94,7 @@ export class MutableStreamInfo implements StreamInfo {
 
   /** The info of a stream that starts over on the same connection, with the same request (an internal redirect). */
   restarted(nowMs: number, epochMs: number): MutableStreamInfo {
-    const info = new MutableStreamInfo(this.connection, this.protocol, nowMs, epochMs);
+    const info = new MutableStreamInfo(this.connection, this.protocol, nowMs, epochMs, this.#parent);
     info.requestCompleteMs = nowMs;
     info.bytesReceived = this.bytesReceived;
     info.headerBytesReceived = this.headerBytesReceived;

@@ -13,11 +13,13 @@ import { streamDuration } from '../router/timeouts.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 import type { ConnectionManagerConfig } from './connection-manager-config.ts';
+import type { CompiledFilter } from './compiled-filter.ts';
 import { FilterPass, type Direction, type PassOwner } from './filter-pass.ts';
 import { FilterStream } from './filter-stream.ts';
 import { HeaderMap } from './headers.ts';
 import type { RequestSink, RoutedStream, RouterLocalReply, RouterOptions } from './request-sink.ts';
 import { MutableStreamInfo } from './stream-info.ts';
+import { acceptExtendedConnect, asConnectResponse, isTunnel, upgradeType } from './upgrade.ts';
 
 const AT = HTTP_STATS.at;
 const CONTINUE = new HeaderMap();
@@ -60,6 +62,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   /** The response that is made closes the connection. */
   #closes = false;
   #isLocalReply = false;
+  /** It was let through as an upgrade or CONNECT. */
+  #upgraded = false;
   /** The downstream is over its high watermark, and the router has been told to pause. */
   #blocked = false;
   #signal: AbortController | undefined = undefined;
@@ -76,7 +80,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.#handle = handle;
     this.worker = connection.worker;
     const { dispatcher } = this.worker;
-    this.info = new MutableStreamInfo(connection.info, handle.protocol, dispatcher.now, dispatcher.epochNow);
+    const { now, epochNow } = dispatcher;
+    this.info = new MutableStreamInfo(connection.info, handle.protocol, now, epochNow, connection.streamInfo);
     this.#routes = this.#config.routes();
     this.#randomValue = this.worker.random.below(0x1_0000_0000);
     this.bufferLimit = connection.bufferLimit;
@@ -84,7 +89,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     const { model, stats } = this.#config;
     stats.inc(AT.downstream_rq_total);
     stats.inc(AT.downstream_rq_active);
-    stats.inc(AT.downstream_rq_http1_total);
+    stats.inc(connection.multiplexed ? AT.downstream_rq_http2_total : AT.downstream_rq_http1_total);
     this.#idleMs = model.streamIdleTimeoutMs;
     if (this.#idleMs > 0) dispatcher.arm(this.#idleTimer, this.#idleMs);
     if (model.requestHeadersTimeoutMs > 0) {
@@ -117,6 +122,15 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   onHeaders(headers: HeaderMap, endStream: boolean): void {
     if (this.#finished) return;
+    try {
+      this.#onHeaders(headers, endStream);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #onHeaders(headers: HeaderMap, endStream: boolean): void {
+    if (this.#connection.multiplexed) acceptExtendedConnect(headers);
     const malformed = this.#config.normalizer.checkFields(headers);
     if (malformed !== undefined) {
       // As if the codec had refused it: the stream has seen no headers.
@@ -139,11 +153,6 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     if (refusal !== undefined) return this.#refuse(refusal);
 
     this.#resolveRoute();
-    const upgrade = headers.protocol;
-    if (upgrade !== '' && !this.#allowsUpgrade(upgrade)) {
-      this.#config.stats.inc(AT.downstream_rq_ws_on_non_ws_route);
-      return this.sendLocalReply(PROXY_ERRORS.upgradeFailed);
-    }
     if (!model.proxy100Continue && headers.get('expect')?.toLowerCase() === '100-continue') {
       headers.delete('expect');
       this.#config.chargeResponse(CONTINUE.status);
@@ -156,18 +165,26 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   onData(chunk: Buffer, endStream: boolean): void {
     if (this.#finished) return;
-    this.info.bytesReceived += chunk.length;
-    this.#touch();
-    this.#sendRequestData(chunk, endStream);
-    // A reply to this very chunk came before the request was complete, as in Envoy.
-    if (endStream && !this.#isFinished()) this.#endRequest();
+    try {
+      this.info.bytesReceived += chunk.length;
+      this.#touch();
+      this.#sendRequestData(chunk, endStream);
+      // A reply to this very chunk came before the request was complete, as in Envoy.
+      if (endStream && !this.#isFinished()) this.#endRequest();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   onTrailers(trailers: HeaderMap): void {
     if (this.#finished) return;
-    this.#touch();
-    this.#endRequest();
-    this.#sendRequestTrailers(trailers);
+    try {
+      this.#touch();
+      this.#endRequest();
+      this.#sendRequestTrailers(trailers);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   #sendRequestData(chunk: Buffer, endStream: boolean): void {
@@ -195,9 +212,10 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   onReset(reason: StreamResetReason, detail: string): void {
     if (this.#finished) return;
     const { info } = this;
-    if (info.responseCodeDetails === '' || info.responseCodeDetails === 'via_upstream')
-      info.responseCodeDetails = detail !== '' ? detail : 'downstream_remote_disconnect';
-    info.setFlag(reason === 'remote reset' ? ResponseFlag.DR : ResponseFlag.DC);
+    if (detail !== '') info.responseCodeDetails = detail;
+    else if (info.responseCodeDetails === '' || info.responseCodeDetails === 'via_upstream')
+      info.responseCodeDetails = 'downstream_remote_disconnect';
+    info.setFlag(downstreamResetFlag(reason, detail));
     this.#config.stats.inc(AT.downstream_rq_rx_reset);
     this.#finish();
   }
@@ -205,7 +223,28 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   onWritable(): void {
     if (this.#finished || !this.#blocked) return;
     this.#blocked = false;
-    this.#router?.resumeResponse();
+    try {
+      this.#router?.resumeResponse();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** A bug of ours, met while this stream was served: it costs this stream, and nobody else's. */
+  fail(error: unknown): void {
+    this.worker.log.error(
+      'http',
+      `a stream failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+    if (this.#finished) return;
+    this.#config.stats.inc(AT.downstream_rq_filter_error);
+    try {
+      this.#endPasses();
+      this.sendLocalReply(PROXY_ERRORS.internalError);
+    } catch {
+      this.#handle.reset('local reset');
+      this.#finish();
+    }
   }
 
   #endRequest(): void {
@@ -222,25 +261,49 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   // ---- the request pass ------------------------------------------------------------------------------------------
 
   #runRequest(headers: HeaderMap, endStream: boolean): void {
-    if (!this.#createFilters()) return;
-    if (this.#filters.length === 0) {
-      this.passHeaders('request', headers, endStream);
-      return;
+    let { filters } = this.#config;
+    let refused = false;
+    if (headers.protocol !== '' || headers.method === 'CONNECT') {
+      const type = upgradeType(headers);
+      refused = !this.#allowsUpgrade(type);
+      if (!refused) {
+        filters = this.#config.upgrades.get(type)?.filters ?? filters;
+        this.#beginUpgrade();
+      }
     }
-    this.#requestPass = new FilterPass(this.#filters, 'request', this, this.bufferLimit);
-    this.#responsePass = new FilterPass(this.#filters, 'response', this, this.bufferLimit);
-    this.#requestPass.headers(headers, endStream);
+    if (!this.#createFilters(filters)) return;
+    if (refused) {
+      this.#config.stats.inc(AT.downstream_rq_ws_on_non_ws_route);
+      // What comes behind might be the payload of what was refused; nobody shall take it for requests.
+      this.#closes = true;
+      return this.sendLocalReply(PROXY_ERRORS.upgradeFailed);
+    }
+    if (this.#requestPass === undefined) this.passHeaders('request', headers, endStream);
+    else this.#requestPass.headers(headers, endStream);
+  }
+
+  #beginUpgrade(): void {
+    if (this.#upgraded) return;
+    this.#upgraded = true;
+    const { stats } = this.#config;
+    stats.inc(AT.downstream_cx_upgrades_total);
+    stats.inc(AT.downstream_cx_upgrades_active);
+    // Its request has no end to wait for.
+    if (this.#requestTimer !== undefined) this.worker.dispatcher.disarm(this.#requestTimer);
   }
 
   /** False: one of them could not be made, and the request is answered. */
-  #createFilters(): boolean {
-    const { filters } = this.#config;
+  #createFilters(filters: readonly CompiledFilter[]): boolean {
     try {
       for (let i = 0; i < filters.length; i++) {
         const compiled = filters[i]!;
         if (compiled.isDisabled(this.route)) continue;
         const filter = compiled.create(new FilterStream(this, compiled));
         if (filter !== undefined) this.#filters.push(filter);
+      }
+      if (this.#filters.length > 0) {
+        this.#requestPass = new FilterPass(this.#filters, 'request', this, this.bufferLimit);
+        this.#responsePass = new FilterPass(this.#filters, 'response', this, this.bufferLimit);
       }
       return true;
     } catch (error) {
@@ -301,10 +364,10 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     if (this.#responsePass !== undefined) this.#responsePass.limit = bytes;
   }
 
+  /** The route's word counts more than the connection manager's; without a route there is nothing to upgrade. */
   #allowsUpgrade(type: string): boolean {
-    const key = type.toLowerCase();
-    const ofRoute = this.route?.action.kind === 'forward' ? this.route.action.upgrades.get(key) : undefined;
-    return ofRoute ?? this.#config.allowedUpgrades.has(key);
+    const ofRoute = this.route?.action.kind === 'forward' ? this.route.action.upgrades.get(type) : undefined;
+    return ofRoute ?? this.#config.upgrades.get(type)?.enabled ?? false;
   }
 
   passHeaders(direction: Direction, headers: HeaderMap, endStream: boolean): void {
@@ -408,12 +471,15 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.#resetDownstream();
   }
 
-  /** The response can't be completed: its connection ends, which counts as a reset both ways. */
+  /** The response can't be completed: the stream (with HTTP/1 its connection) ends, which counts as a reset both ways. */
   #resetDownstream(): void {
     const { stats } = this.#config;
     stats.inc(AT.downstream_rq_tx_reset);
     stats.inc(AT.downstream_rq_rx_reset);
-    this.#handle.reset('local reset');
+    const { flags } = this.info;
+    if (this.#upgraded && (flags & (ResponseFlag.UF | ResponseFlag.UC)) !== 0)
+      this.#handle.reset('remote error with CONNECT request');
+    else this.#handle.reset((flags & ResponseFlag.UPE) !== 0 ? 'protocol error' : 'local reset');
     this.#finish();
   }
 
@@ -448,7 +514,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.#log('DownstreamEnd');
     this.responseHeaders = undefined;
     stats.inc(AT.downstream_rq_total);
-    stats.inc(AT.downstream_rq_http1_total);
+    stats.inc(this.#connection.multiplexed ? AT.downstream_rq_http2_total : AT.downstream_rq_http1_total);
     this.info = former.restarted(this.worker.dispatcher.now, this.worker.dispatcher.epochNow);
   }
 
@@ -469,7 +535,11 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     }
     const { headers, body } = this.#config.localReplies.render(reply, this);
     // A bad request says that the two sides may not agree about the framing.
-    if (reply.status === 400 && !this.#config.http1Settings.overrideStreamErrorOnInvalidHttpMessage)
+    if (
+      reply.status === 400 &&
+      !this.#connection.multiplexed &&
+      !this.#config.http1Settings.overrideStreamErrorOnInvalidHttpMessage
+    )
       this.#closes = true;
     this.#isLocalReply = true;
     this.localReplyBody = body;
@@ -488,7 +558,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   /** Normalising refused the request, or asks for a redirect to its normalised path. */
   #refuse(outcome: RouterLocalReply): void {
-    if (!this.#routeResolved) this.#createFilters();
+    if (!this.#routeResolved) this.#createFilters(this.#config.filters);
     this.sendLocalReply(outcome);
   }
 
@@ -497,9 +567,10 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     const config = this.#config;
     this.responseHeaders = headers;
     this.#responseStarted = true;
-    // A connection whose request isn't complete can't be waited for.
-    const close =
-      this.#connection.closesAfterResponse() || this.#handle.closesConnection || !this.#requestEnded || this.#closes;
+    const connection = this.#connection;
+    let close = connection.closesAfterResponse(this.#closes);
+    // An HTTP/1 connection whose request isn't complete can't be waited for.
+    if (!connection.multiplexed) close ||= this.#handle.closesConnection || !this.#requestEnded;
     config.normalizer.response(headers, this.requestHeaders, close);
     if (close) this.#handle.closeAfterResponse(!this.#requestEnded || this.#isLocalReply);
     info.responseCode = headers.status;
@@ -507,8 +578,10 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     info.downstreamFirstTxMs = this.worker.dispatcher.now;
     config.chargeResponse(headers.status);
     if (!this.#requestEnded) config.stats.inc(AT.downstream_rq_response_before_rq_complete);
-    this.#handle.sendHeaders(headers, endStream);
+    this.#handle.sendHeaders(connection.multiplexed ? asConnectResponse(headers) : headers, endStream);
     if (endStream) this.#endResponse();
+    else if (config.model.flushAccessLogOnTunnelEstablished && isTunnel(this.requestHeaders.method, headers.status))
+      this.#log('DownstreamTunnelSuccessfullyEstablished');
   }
 
   #isFinished(): boolean {
@@ -532,7 +605,11 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   #endResponse(): void {
     this.info.downstreamLastTxMs = this.worker.dispatcher.now;
-    if (!this.#requestEnded) this.#config.stats.inc(AT.downstream_rq_rx_reset);
+    if (!this.#requestEnded) {
+      this.#config.stats.inc(AT.downstream_rq_rx_reset);
+      // Nobody reads the rest of the request. HTTP/1 closes the connection by itself.
+      if (this.#connection.multiplexed) this.#handle.reset('local reset');
+    }
     this.#finish();
   }
 
@@ -540,6 +617,14 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
 
   onTimer(timer: Timer): void {
     if (this.#finished) return;
+    try {
+      this.#onTimer(timer);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #onTimer(timer: Timer): void {
     const { stats } = this.#config;
     if (timer === this.#idleTimer) {
       stats.inc(AT.downstream_rq_idle_timeout);
@@ -621,8 +706,28 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     const { stats } = this.#config;
     info.endMs = dispatcher.now;
     stats.dec(AT.downstream_rq_active);
+    if (this.#upgraded) stats.dec(AT.downstream_cx_upgrades_active);
     stats.record(AT.downstream_rq_time, Math.floor(info.endMs - info.startMs));
     this.#log('DownstreamEnd');
     this.#connection.streamEnded();
+  }
+}
+
+/** Whose doing the end of a downstream stream was. */
+function downstreamResetFlag(reason: StreamResetReason, detail: string): number {
+  switch (reason) {
+    case 'remote reset':
+    case 'remote refused stream reset':
+    case 'remote error with CONNECT request':
+      return ResponseFlag.DR;
+    case 'protocol error':
+      return ResponseFlag.DPE;
+    case 'overload manager reset':
+      return ResponseFlag.OM;
+    case 'local reset':
+      // The codec's own doing: the client broke a rule.
+      return detail !== '' ? ResponseFlag.DPE : ResponseFlag.DC;
+    default:
+      return ResponseFlag.DC;
   }
 }

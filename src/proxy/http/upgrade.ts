@@ -34,19 +34,12 @@ export function acceptExtendedConnect(headers: HeaderMap): void {
 }
 
 /**
- * The headers of an upgrade or CONNECT as HTTP/2 sends them; of any other request those that were given. The original
- * is left as it is, since another attempt may need it.
+ * The headers of an upgrade as HTTP/2 sends them; of any other request those that were given. The original is left as
+ * it is, since another attempt may need it.
  */
 export function asExtendedConnect(headers: HeaderMap): HeaderMap {
-  const isConnect = headers.method === 'CONNECT';
-  if (headers.protocol === '' && !isConnect) return headers;
+  if (headers.protocol === '' || headers.method === 'CONNECT') return headers;
   const copy = headers.clone();
-  if (isConnect) {
-    // HTTP/1.1 has no path there, extended CONNECT demands one.
-    if (copy.protocol === '') copy.protocol = BYTESTREAM;
-    if (copy.path === '') copy.path = '/';
-    return copy;
-  }
   copy.method = 'CONNECT';
   copy.delete('upgrade');
   copy.delete('connection');

@@ -1,8 +1,9 @@
 import type { Metadata } from '../../filters/stream-info.ts';
 import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
-import type { StreamResetReason } from '../codec/codec.ts';
+import type { HttpProtocol, StreamResetReason } from '../codec/codec.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import type { HeaderMap } from '../http/headers.ts';
+import { acceptConnectResponse, asExtendedConnect } from '../http/upgrade.ts';
 import type { RoutedStream } from '../http/request-sink.ts';
 import type { MutableStreamInfo } from '../http/stream-info.ts';
 import { CLUSTER_STATS } from '../upstream/cluster-stats.ts';
@@ -15,8 +16,11 @@ import type {
   PoolRequest,
   UpstreamStream,
 } from '../upstream/upstream.ts';
+import type { UpstreamTransportOptions } from '../transport-socket/transport-socket.ts';
 import type { RequestBody } from './request-body.ts';
 import type { RetryState } from './retry-state.ts';
+import type { ConnectModel } from './route.ts';
+import { connectPreamble, TcpTunnel } from './tcp-tunnel.ts';
 import type { RequestTimeouts } from './timeouts.ts';
 
 export type AttemptTimeout = 'per-try' | 'per-try-idle' | 'max-stream-duration';
@@ -26,6 +30,8 @@ export interface AttemptOwner {
   readonly timeouts: RequestTimeouts;
   /** The request has come in completely. */
   readonly requestEnded: boolean;
+  /** What the load balancer may choose a host by. */
+  readonly hash: bigint | undefined;
   /** A host took the attempt; its stream is there and no byte was sent yet. */
   attemptReady(attempt: Attempt): void;
   attemptInformational(attempt: Attempt, headers: HeaderMap): void;
@@ -42,7 +48,6 @@ const EMPTY = Buffer.alloc(0);
 
 /** One try of one request: a host, a place in its pool, a stream (Envoy's UpstreamRequest). */
 export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
-  readonly hash: bigint | undefined = undefined;
   readonly metadataMatch: Metadata | undefined;
   readonly overrideHost: string | undefined;
   readonly overrideHostStrict: boolean;
@@ -107,16 +112,40 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
     this.#startMs = this.#dispatcher.now;
   }
 
+  /** Asked only by load balancers that hash. */
+  get hash(): bigint | undefined {
+    return this.#owner.hash;
+  }
+
+  /** For ORIGINAL_DST clusters. */
+  get streamInfo(): MutableStreamInfo {
+    return this.#stream.info;
+  }
+
+  get requestHeaders(): HeaderMap {
+    return this.#stream.requestHeaders;
+  }
+
   rejectHost(host: Host): boolean {
     return this.#avoid !== undefined && this.#avoid.rejectHost(host);
   }
 
-  /** Chooses a host and its pool. False: there is none. */
-  pick(priority: 'default' | 'high'): boolean {
-    this.host = this.cluster.pickHost(this);
-    if (this.host === undefined) return false;
-    this.#pool = this.cluster.pool(this.host, priority);
-    this.publish(this.#stream.info);
+  /** Chooses a host and its pool. False: there is none. `connect`: the payload goes on over a TCP connection. */
+  pick(
+    priority: 'default' | 'high',
+    transport: UpstreamTransportOptions | undefined,
+    connect: ConnectModel | undefined,
+  ): boolean {
+    const host = this.cluster.pickHost(this);
+    this.host = host;
+    if (host === undefined) return false;
+    const { info } = this.#stream;
+    if (connect === undefined) this.#pool = this.cluster.pool(host, priority, transport, info.protocol as HttpProtocol);
+    else {
+      const pool = this.cluster.tcpPool(host, priority, transport);
+      this.#pool = new TcpTunnel(pool, this.#dispatcher, connectPreamble(connect, info.connection));
+    }
+    this.publish(info);
     return true;
   }
 
@@ -135,7 +164,8 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
 
   sendHeaders(headers: HeaderMap): void {
     this.#firstTxMs = this.#dispatcher.now;
-    this.stream!.sendHeaders(headers, this.headersOnly);
+    const stream = this.stream!;
+    stream.sendHeaders(stream.protocol === 'HTTP/2' ? asExtendedConnect(headers) : headers, this.headersOnly);
     if (this.headersOnly) this.#endSending();
     this.publish(this.#stream.info);
   }
@@ -207,7 +237,11 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
     info.upstreamHost = stream.host;
     info.upstreamConnection = stream.connection;
     info.upstreamProtocol = stream.protocol;
-    this.#owner.attemptReady(this);
+    try {
+      this.#owner.attemptReady(this);
+    } catch (error) {
+      this.#stream.fail(error);
+    }
   }
 
   onPoolFailure(reason: PoolFailureReason, transportFailure: string, host?: Host): void {
@@ -219,12 +253,18 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
     this.#fail(reason, transportFailure);
   }
 
+  // What follows comes from a pool that is everybody's: whatever goes wrong costs this stream only.
+
   onInformational(headers: HeaderMap): void {
     // Envoy carries 100, 102 and 103, and of those only the first.
     const { status } = headers;
     if (this.#ended || this.#informed || (status !== 100 && status !== 102 && status !== 103)) return;
     this.#informed = true;
-    this.#owner.attemptInformational(this, headers);
+    try {
+      this.#owner.attemptInformational(this, headers);
+    } catch (error) {
+      this.#stream.fail(error);
+    }
   }
 
   onHeaders(headers: HeaderMap, endStream: boolean): void {
@@ -239,7 +279,13 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
     }
     if (endStream) this.#endReceiving();
     else this.#touch();
-    this.#owner.attemptHeaders(this, headers, endStream);
+    try {
+      const { protocol } = this.#stream.requestHeaders;
+      if (protocol !== '' && this.stream!.protocol === 'HTTP/2') acceptConnectResponse(headers, protocol);
+      this.#owner.attemptHeaders(this, headers, endStream);
+    } catch (error) {
+      this.#stream.fail(error);
+    }
   }
 
   onData(chunk: Buffer, endStream: boolean): void {
@@ -247,13 +293,21 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
     this.bodyBytesReceived += chunk.length;
     if (endStream) this.#endReceiving();
     else this.#touch();
-    this.#owner.attemptData(this, chunk, endStream);
+    try {
+      this.#owner.attemptData(this, chunk, endStream);
+    } catch (error) {
+      this.#stream.fail(error);
+    }
   }
 
   onTrailers(trailers: HeaderMap): void {
     if (this.#ended) return;
     this.#endReceiving();
-    this.#owner.attemptTrailers(this, trailers);
+    try {
+      this.#owner.attemptTrailers(this, trailers);
+    } catch (error) {
+      this.#stream.fail(error);
+    }
   }
 
   onReset(reason: StreamResetReason, _detail: string): void {
@@ -269,7 +323,11 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
   #fail(reason: StreamResetReason, transportFailure: string): void {
     this.awaitingHeaders = false;
     this.#finish();
-    this.#owner.attemptReset(this, reason, transportFailure);
+    try {
+      this.#owner.attemptReset(this, reason, transportFailure);
+    } catch (error) {
+      this.#stream.fail(error);
+    }
   }
 
   // ---- timeouts --------------------------------------------------------------------------------------------------
@@ -301,10 +359,14 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
 
   onTimer(timer: Timer): void {
     if (this.#ended) return;
-    if (timer === this.#maxDuration) return this.#owner.attemptTimedOut(this, 'max-stream-duration');
-    // Whichever comes first makes the other pointless.
-    this.disarmTryTimers();
-    this.#owner.attemptTimedOut(this, timer === this.#perTry ? 'per-try' : 'per-try-idle');
+    try {
+      if (timer === this.#maxDuration) return this.#owner.attemptTimedOut(this, 'max-stream-duration');
+      // Whichever comes first makes the other pointless.
+      this.disarmTryTimers();
+      this.#owner.attemptTimedOut(this, timer === this.#perTry ? 'per-try' : 'per-try-idle');
+    } catch (error) {
+      this.#stream.fail(error);
+    }
   }
 
   /** A byte of the response came. */

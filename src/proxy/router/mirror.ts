@@ -92,6 +92,11 @@ class Mirror implements RoutedStream {
     this.#end();
   }
 
+  fail(error: unknown): void {
+    this.worker.log.error('router', `a mirrored request failed: ${String(error)}`);
+    this.#end();
+  }
+
   /** A slow mirror slows its original, as in Envoy: nothing is kept without bound. */
   pauseRequest(): void {
     if (this.#source === undefined) return;
@@ -149,8 +154,9 @@ class MirrorRoute implements Route {
       autoHostRewrite: false,
       appendXForwardedHost: false,
       upgrades: new Map(),
+      connect: undefined,
       metadataMatch: undefined,
-      hashPolicies: [],
+      hashPolicy: undefined,
     };
   }
 

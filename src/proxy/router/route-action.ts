@@ -1,6 +1,7 @@
-import type { HashPolicyModel, RouteActionModel } from '../../config/route-model.ts';
+import type { ConnectModel, RouteActionModel } from '../../config/route-model.ts';
 import type { Metadata } from '../../filters/stream-info.ts';
 import type { HeaderMap } from '../http/headers.ts';
+import type { HashPolicy } from './hash-policy.ts';
 import { directResponseLocation } from './redirect.ts';
 import type {
   DirectResponseAction,
@@ -21,6 +22,8 @@ export class Forward implements ForwardAction {
   readonly maxStreamDurationMs: number | undefined;
   readonly grpcTimeoutHeaderMaxMs: number | undefined;
   readonly grpcTimeoutHeaderOffsetMs: number | undefined;
+  readonly maxGrpcTimeoutMs: number | undefined;
+  readonly grpcTimeoutOffsetMs: number | undefined;
   readonly retry: RetryPolicyModel | undefined;
   readonly hedgeOnPerTryTimeout: boolean;
   readonly requestBufferLimitBytes: number | undefined;
@@ -30,13 +33,15 @@ export class Forward implements ForwardAction {
   readonly appendXForwardedHost: boolean;
   readonly upgrades: ReadonlyMap<string, boolean>;
   readonly metadataMatch: Metadata | undefined;
-  readonly hashPolicies: readonly HashPolicyModel[];
+  readonly connect: ConnectModel | undefined;
+  readonly hashPolicy: HashPolicy | undefined;
 
   constructor(
     model: RouteActionModel,
     clusterName: string,
     metadataMatch: Metadata | undefined,
     upgrades: ReadonlyMap<string, boolean>,
+    hashPolicy: HashPolicy | undefined,
   ) {
     this.clusterName = clusterName;
     this.clusterNotFoundStatus = model.clusterNotFoundStatus;
@@ -46,6 +51,8 @@ export class Forward implements ForwardAction {
     this.maxStreamDurationMs = model.maxStreamDurationMs;
     this.grpcTimeoutHeaderMaxMs = model.grpcTimeoutHeaderMaxMs;
     this.grpcTimeoutHeaderOffsetMs = model.grpcTimeoutHeaderOffsetMs;
+    this.maxGrpcTimeoutMs = model.maxGrpcTimeoutMs;
+    this.grpcTimeoutOffsetMs = model.grpcTimeoutOffsetMs;
     this.retry = model.retry;
     this.hedgeOnPerTryTimeout = model.hedgeOnPerTryTimeout;
     this.requestBufferLimitBytes = model.requestBufferLimitBytes;
@@ -55,7 +62,8 @@ export class Forward implements ForwardAction {
     this.appendXForwardedHost = model.appendXForwardedHost;
     this.upgrades = upgrades;
     this.metadataMatch = metadataMatch;
-    this.hashPolicies = model.hashPolicies;
+    this.connect = model.upgrades.find(({ connect }) => connect !== undefined)?.connect;
+    this.hashPolicy = hashPolicy;
   }
 }
 

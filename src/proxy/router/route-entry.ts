@@ -4,6 +4,7 @@ import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
 import { wireText } from '../../lib/wire-text.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
+import { HashPolicy } from './hash-policy.ts';
 import type { MutationContext } from './header-mutation.ts';
 import { Redirect } from './redirect.ts';
 import { DirectResponse, Forward } from './route-action.ts';
@@ -79,6 +80,7 @@ function compileAction(model: RouteModel): Route['action'] {
         action.cluster.kind === 'cluster' ? action.cluster.name : '',
         action.metadataMatch,
         upgradesOf(action),
+        HashPolicy.of(action.hashPolicies),
       );
     case 'redirect':
       return new Redirect(action, model.match);
@@ -106,6 +108,7 @@ class RouteBase {
   readonly appendXForwardedHost: boolean;
   readonly #action: RouteActionModel | undefined;
   readonly #upgrades: ReadonlyMap<string, boolean>;
+  readonly #hashPolicy: HashPolicy | undefined;
 
   constructor(
     model: RouteModel,
@@ -123,6 +126,7 @@ class RouteBase {
     const action = model.action.kind === 'route' ? model.action : undefined;
     this.#action = action;
     this.#upgrades = action === undefined ? new Map() : upgradesOf(action);
+    this.#hashPolicy = HashPolicy.of(action?.hashPolicies ?? []);
     this.hostRewrite = HostRewrite.of(action?.hostRewrite);
     this.pathRewrite =
       action?.pathRewrite === undefined ? undefined : compilePathRewrite(action.pathRewrite, model.match);
@@ -131,7 +135,13 @@ class RouteBase {
 
   forward(clusterName: string, front: WeightedFront | undefined): Forward {
     const action = this.#action!;
-    return new Forward(action, clusterName, front?.metadataMatch ?? action.metadataMatch, this.#upgrades);
+    return new Forward(
+      action,
+      clusterName,
+      front?.metadataMatch ?? action.metadataMatch,
+      this.#upgrades,
+      this.#hashPolicy,
+    );
   }
 }
 

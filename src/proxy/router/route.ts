@@ -1,5 +1,5 @@
 import type {
-  HashPolicyModel,
+  ConnectModel,
   InternalRedirectModel,
   MirrorPolicyModel,
   RetryPolicyModel,
@@ -8,8 +8,10 @@ import type {
 import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
+import type { HashPolicy } from './hash-policy.ts';
 
 export type {
+  ConnectModel,
   HeaderMatcherModel,
   InternalRedirectModel,
   MirrorPolicyModel,
@@ -94,9 +96,11 @@ export interface ForwardAction {
   readonly appendXForwardedHost: boolean;
   /** upgrade type (lower case) -> enabled, overriding the HCM's. */
   readonly upgrades: ReadonlyMap<string, boolean>;
+  /** CONNECT (and POST, where allowed) ends here, and its payload goes on over a TCP connection. Undefined: it doesn't. */
+  readonly connect: ConnectModel | undefined;
   readonly metadataMatch: Metadata | undefined;
-  /** How the load balancer's hash is made, in order; empty: it gets none. */
-  readonly hashPolicies: readonly HashPolicyModel[];
+  /** How the load balancer's hash is made; undefined: it gets none. */
+  readonly hashPolicy: HashPolicy | undefined;
 }
 
 export interface RedirectAction {

@@ -6,6 +6,7 @@ import { localAddress } from './local-address.ts';
 import { ResponseCodeStats } from './response-code-stats.ts';
 import { RetryPolicy } from './retry-policy.ts';
 import { ROUTER_STATS } from './router-stats.ts';
+import { TransportOptions } from './transport-options.ts';
 import type { RetryPolicyModel } from './route.ts';
 
 /** Most prefixes for which response codes are counted apart; `x-envoy-upstream-alt-stat-name` may name any number. */
@@ -20,6 +21,7 @@ export class RouterConfig {
   readonly options: RouterOptions;
   /** `http.<stat_prefix>.` with ROUTER_STATS. */
   readonly stats: StatBlock;
+  readonly transportOptions = new TransportOptions();
   readonly #policies = new WeakMap<RetryPolicyModel, RetryPolicy>();
   readonly #codeStats = new Map<string, ResponseCodeStats>();
   readonly #maintenanceKeys = new WeakMap<Cluster, string>();

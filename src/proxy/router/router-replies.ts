@@ -22,6 +22,7 @@ export function resetFlag(reason: StreamResetReason): number {
       return ResponseFlag.UO;
     case 'remote reset':
     case 'remote refused stream reset':
+    case 'remote error with CONNECT request':
       return ResponseFlag.UR;
     case 'protocol error':
       return ResponseFlag.UPE;

@@ -6,9 +6,11 @@ import type { RequestSink, RoutedStream, RouterLocalReply } from '../http/reques
 import { PROXY_ERRORS } from '../proxy-error.ts';
 import { CLUSTER_STATS } from '../upstream/cluster-stats.ts';
 import type { Cluster } from '../upstream/upstream.ts';
+import { isTunnel } from '../http/upgrade.ts';
 import { Attempt, type AttemptOwner, type AttemptTimeout } from './attempt.ts';
 import { Attempts } from './attempts.ts';
 import { redirectInternally } from './internal-redirect.ts';
+import type { CookieMaker } from './hash-policy.ts';
 import { Mirrors } from './mirror.ts';
 import { chargeAbort, countTimeout, judgeAnswer, judgeEnd } from './host-outcome.ts';
 import { RequestFeed } from './request-feed.ts';
@@ -17,7 +19,7 @@ import { planRequest, type RequestPlan } from './request-plan.ts';
 import { ResponseFlow } from './response-flow.ts';
 import { RetryState, type RetryOutcome, type RetryOwner } from './retry-state.ts';
 import { updateAuthority } from './route-rewrite.ts';
-import type { ForwardAction, Route, VirtualCluster } from './route.ts';
+import type { ConnectModel, ForwardAction, Route, VirtualCluster } from './route.ts';
 import type { RouterConfig } from './router-config.ts';
 import { directReply, invalidControlReply, resetStatus, upstreamResetReply } from './router-replies.ts';
 import { ROUTE_STATS, ROUTER_STATS } from './router-stats.ts';
@@ -37,7 +39,7 @@ const createRouter = (stream: RoutedStream, config: RouterConfig): RequestSink =
  * answers or none may, and passes the answer on. It is over when it has handed on the whole response, has answered
  * itself, or is destroyed by its stream.
  */
-export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask, ChargedRequest {
+export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask, ChargedRequest, CookieMaker {
   readonly config: RouterConfig;
   readonly internal: boolean;
   alternateStatName = '';
@@ -55,6 +57,8 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
   #retry: RetryState | undefined = undefined;
   readonly #feed: RequestFeed;
   readonly #flow = new ResponseFlow();
+  /** set-cookie fields that the hash policy wants the response to have. */
+  #cookies: string[] | undefined = undefined;
   #responseStarted = false;
   #over = false;
   /** The global timeout. */
@@ -85,6 +89,16 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
 
   get timeouts(): RequestTimeouts {
     return this.#plan!.timeouts;
+  }
+
+  get hash(): bigint | undefined {
+    const { requestHeaders, info } = this.#stream;
+    return this.#action!.hashPolicy?.hash(requestHeaders, info, this);
+  }
+
+  addCookie(setCookie: string): void {
+    // Each attempt asks anew.
+    if (this.#cookies?.includes(setCookie) !== true) (this.#cookies ??= []).push(setCookie);
   }
 
   // ---- the request -----------------------------------------------------------------------------------------------
@@ -135,7 +149,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     this.#feed.mirrors?.sendHeaders(endStream);
     // An upgrade's request has no end; what is timed is its handshake.
     if (endStream) this.#endRequest();
-    else if (headers.protocol !== '') this.#armTimeout();
+    else if (asksForTunnel(headers)) this.#armTimeout();
   }
 
   /** What keeps a request from its cluster at once. */
@@ -157,15 +171,26 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
   /** Starts the next attempt. False: there was no host, and the request is answered. */
   #attempt(headersOnly: boolean): boolean {
     const { metadataMatch, priority } = this.#action!;
+    const { requestHeaders, info } = this.#stream;
+    const cluster = this.#cluster!;
     const avoid = this.#attemptCount > 1 ? this.#retry : undefined;
-    const attempt = new Attempt(this, this.#stream, this.#cluster!, metadataMatch, avoid, headersOnly);
-    if (!attempt.pick(priority)) {
+    const attempt = new Attempt(this, this.#stream, cluster, metadataMatch, avoid, headersOnly);
+    const transport = this.config.transportOptions.of(cluster.model, requestHeaders, info);
+    if (!attempt.pick(priority, transport, this.#connect)) {
       this.#noHealthyUpstream();
       return false;
     }
     this.#attempts.add(attempt);
     attempt.connect();
     return true;
+  }
+
+  /** Set: the request ends here, and its payload goes on over a TCP connection. */
+  get #connect(): ConnectModel | undefined {
+    const { connect } = this.#action!;
+    if (connect === undefined) return undefined;
+    const { method } = this.#stream.requestHeaders;
+    return method === 'CONNECT' || (connect.allowPost && method === 'POST') ? connect : undefined;
   }
 
   #noHealthyUpstream(): void {
@@ -230,7 +255,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     this.#retry?.onHostAttempted(host);
     this.virtualCluster?.stats.inc(ROUTE.upstream_rq_total);
     this.#route!.stats?.inc(ROUTE.upstream_rq_total);
-    const upgrade = headers.protocol !== '';
+    const upgrade = asksForTunnel(headers);
     if (this.requestEnded || upgrade) attempt.armTryTimers();
     if (maxStreamDurationMs > 0) attempt.armMaxDuration(maxStreamDurationMs);
     if (autoHostRewrite && host.hostname !== '')
@@ -265,6 +290,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (headers.status < 500) judgeAnswer(attempt, headers, endStream, this.#plan!.grpc);
     stream.info.responseCodeDetails = 'via_upstream';
     stream.info.responseCode = headers.status;
+    if (this.#cookies !== undefined) for (const cookie of this.#cookies) headers.append('set-cookie', cookie);
     this.#route!.finalizeResponse(headers, stream.requestHeaders, stream.info);
     if (this.#route!.virtualHost.includeAttemptCountInResponse)
       headers.set('x-envoy-attempt-count', String(this.#attemptCount));
@@ -277,7 +303,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
   /** Upgrades: starts the payload if the upstream agreed. True: the answer makes no sense and was replaced. */
   #refusesUpgrade(attempt: Attempt, headers: HeaderMap): boolean {
     const { status } = headers;
-    if (status === 101 || (attempt.stream!.protocol === 'HTTP/2' && status >= 200 && status < 300)) {
+    if (isTunnel(this.#stream.requestHeaders.method, status)) {
       attempt.disarmTryTimers();
       if (this.#timer !== undefined) this.config.worker.dispatcher.disarm(this.#timer);
       attempt.payloadHeld = false;
@@ -393,6 +419,14 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
 
   onRetry(): void {
     if (this.#over) return;
+    try {
+      this.#startRetry();
+    } catch (error) {
+      this.#stream.fail(error);
+    }
+  }
+
+  #startRetry(): void {
     const headers = this.#stream.requestHeaders;
     const { includeAttemptCountInRequest, includeIsTimeoutRetryHeader } = this.#route!.virtualHost;
     const { timeouts, grpc, hedging } = this.#plan!;
@@ -459,6 +493,14 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
   /** The global timeout is up. */
   onTimer(): void {
     if (this.#over) return;
+    try {
+      this.#onTimeout();
+    } catch (error) {
+      this.#stream.fail(error);
+    }
+  }
+
+  #onTimeout(): void {
     const attempts = this.#attempts;
     for (let attempt = attempts.takeNewest(); attempt !== undefined; attempt = attempts.takeNewest()) {
       countTimeout(this, attempt);
@@ -504,4 +546,9 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (this.#timer !== undefined) this.config.worker.dispatcher.disarm(this.#timer);
     this.#feed.close();
   }
+}
+
+/** An upgrade or CONNECT: what comes behind its headers is payload of what they ask for. */
+function asksForTunnel(headers: HeaderMap): boolean {
+  return headers.protocol !== '' || headers.method === 'CONNECT';
 }

@@ -257,7 +257,7 @@ describe('refuses', () => {
       { upgrade_configs: [{ upgrade_type: 'websocket' }, { upgrade_type: 'WebSocket' }] },
       "error upgrade_configs[1]: Error: multiple upgrade configs with the same name: 'WebSocket'",
     ],
-    ['HTTP/2', { codec_type: 'HTTP2' }, 'error codec_type: unsupported: HTTP/2 is not implemented'],
+    ['HTTP/3', { codec_type: 'HTTP3' }, 'error codec_type: unsupported: HTTP/3 is not implemented'],
     [
       'headers that must not be changed, in local replies too',
       {
@@ -283,7 +283,6 @@ test('names what is set and not implemented', async () => {
   });
   expect(problems.sort()).toEqual([
     'unsupported append_local_overload: is not implemented',
-    'unsupported http2_protocol_options: is not implemented',
     'unsupported http_filters[0].typed_config.start_child_span: is not implemented',
     'unsupported tracing: is not implemented',
   ]);
