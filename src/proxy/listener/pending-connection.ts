@@ -47,7 +47,10 @@ export class PendingConnection implements ListenerConnection, TimerTask {
   readonly #owner: PendingOwner;
   #index = 0;
   #filter: ListenerFilter | undefined = undefined;
+  /** What has been read and not consumed: the start of `#store`, or a chunk as it came. */
   #bytes: Buffer = NOTHING;
+  /** Where chunks are put together; grows by doubling. */
+  #store: Buffer | undefined = undefined;
   #timer: Timer | undefined = undefined;
   #listening = false;
   #ended = false;
@@ -69,7 +72,10 @@ export class PendingConnection implements ListenerConnection, TimerTask {
   /** Ends it now, without a word to the owner. */
   destroy(): void {
     this.#stop();
-    this.socket.destroy();
+    const { socket } = this;
+    // As the kernel ends a socket with unread bytes, which those were that we have only looked at.
+    if (this.#bytes.length > 0 && this.info.directRemoteIp !== '') socket.resetAndDestroy();
+    else socket.destroy();
   }
 
   onTimer(): void {
@@ -122,6 +128,7 @@ export class PendingConnection implements ListenerConnection, TimerTask {
   }
   consume(bytes: number): void {
     this.#bytes = this.#bytes.subarray(bytes);
+    this.#store = undefined;
   }
   setProxyProtocolTlvs(tlvs: readonly ProxyProtocolTlv[]): void {
     this.info.proxyProtocolTlvs = tlvs;
@@ -178,7 +185,7 @@ export class PendingConnection implements ListenerConnection, TimerTask {
   }
 
   #read(chunk: Buffer): void {
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+    this.#append(chunk);
     const { dispatcher } = this.#owner;
     dispatcher.begin();
     try {
@@ -187,6 +194,23 @@ export class PendingConnection implements ListenerConnection, TimerTask {
       dispatcher.end();
     }
     if (!this.#ended && this.#bytes.length >= MOST_BYTES) this.socket.pause();
+  }
+
+  #append(chunk: Buffer): void {
+    const held = this.#bytes;
+    if (held.length === 0) {
+      this.#bytes = chunk;
+      return;
+    }
+    const length = held.length + chunk.length;
+    let store = this.#store;
+    if (store === undefined || store.length < length) {
+      store = Buffer.allocUnsafe(2 * length);
+      held.copy(store);
+      this.#store = store;
+    }
+    chunk.copy(store, held.length);
+    this.#bytes = store.subarray(0, length);
   }
 
   /** The peer has closed, or reset, before the filters were done. */
@@ -206,6 +230,7 @@ export class PendingConnection implements ListenerConnection, TimerTask {
     const { socket } = this;
     if (this.#bytes.length > 0) socket.unshift(this.#bytes);
     this.#bytes = NOTHING;
+    this.#store = undefined;
     this.#owner.onFiltersDone(this);
   }
 
