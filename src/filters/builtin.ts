@@ -35,6 +35,24 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/header-mutation.ts')).headerMutation),
   },
   {
+    name: 'envoy.filters.http.grpc_web',
+    configType: 'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
+    routeConfigTypes: [],
+    load: async () => erase((await import('./http/grpc-web.ts')).grpcWeb),
+  },
+  {
+    name: 'envoy.filters.http.grpc_stats',
+    configType: 'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig',
+    routeConfigTypes: [],
+    load: async () => erase((await import('./http/grpc-stats.ts')).grpcStats),
+  },
+  {
+    name: 'envoy.filters.http.grpc_http1_bridge',
+    configType: 'envoy.extensions.filters.http.grpc_http1_bridge.v3.Config',
+    routeConfigTypes: [],
+    load: async () => erase((await import('./http/grpc-http1-bridge.ts')).grpcHttp1Bridge),
+  },
+  {
     name: 'outrigger.filters.http.typescript',
     configType: 'outrigger.filters.http.typescript.v3.TypeScriptFilter',
     routeConfigTypes: ['outrigger.filters.http.typescript.v3.TypeScriptFilterPerRoute'],

@@ -6,6 +6,7 @@ import { ScriptedUpstream } from '../support/scripted-upstream.ts';
 import { findTool } from '../support/tools.ts';
 import * as attempts from './cases/attempts.ts';
 import * as filters from './cases/filters.ts';
+import * as grpcFilters from './cases/grpc-filters.ts';
 import * as headers from './cases/headers.ts';
 import * as requests from './cases/http1-requests.ts';
 import * as routing from './cases/routing.ts';
@@ -14,7 +15,7 @@ import { DIFFERENCES } from './differences.ts';
 import { startSubject, type Case, type Observation, type Subject } from './harness.ts';
 
 const envoyBinary = findTool('envoy');
-const groups = { requests, routing, headers, attempts, filters };
+const groups = { requests, routing, headers, attempts, filters, grpcFilters };
 
 /** A port that was free a moment ago and where nobody listens. */
 async function closedPort(): Promise<number> {

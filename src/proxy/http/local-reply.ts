@@ -7,7 +7,7 @@ import { compileJson } from '../../telemetry/access-log/json-format.ts';
 import { compileLogFilter, type LogFilter, type LogFilterContext } from '../../telemetry/access-log/log-filter.ts';
 import { HeaderMutation } from '../router/header-mutation.ts';
 import type { Route } from '../router/route.ts';
-import { percentEncode } from './grpc-message.ts';
+import { percentEncode } from '../../filters/grpc-message.ts';
 import { HeaderMap } from './headers.ts';
 import { INLINE_RESPONSE_HEADERS } from './inline-headers.ts';
 import { isGrpc } from './normalize.ts';
