@@ -125,9 +125,18 @@ export class DataPlane implements DataPlaneLink {
     );
     if (delta.runtime !== undefined) this.#runtime.apply(delta.runtime);
     this.#clusters.apply(delta);
-    for (const name of delta.routes?.remove ?? []) this.#routes.delete(name);
-    for (const model of delta.routes?.set ?? []) this.#routes.set(model.name, compileRouteTable(model, this.#worker));
+    const { routes = { set: [], remove: [] } } = delta;
+    for (const name of routes.remove) this.#setRoutes(name, undefined);
+    for (const model of routes.set) this.#setRoutes(model.name, compileRouteTable(model, this.#worker));
     return this.#listeners.apply(listeners, bound);
+  }
+
+  /** The new table has its stats before the former one gives them back, so that those of both live on. */
+  #setRoutes(name: string, table: RouteTable | undefined): void {
+    const former = this.#routes.get(name);
+    if (table === undefined) this.#routes.delete(name);
+    else this.#routes.set(name, table);
+    former?.close();
   }
 
   async drain({ inboundOnly, graceful, stop }: DrainRequest): Promise<void> {

@@ -29,6 +29,7 @@ export class HttpFilterChain implements FilterChain {
   readonly #config: ConnectionManagerConfig;
   readonly #worker: WorkerContext;
   readonly #scope: StatsScope;
+  readonly #inlineRoutes: RouteTable | undefined;
 
   /** `listenerScope` is `listener.<address>.`. The chain's filters must have been prepared. */
   constructor(
@@ -43,11 +44,13 @@ export class HttpFilterChain implements FilterChain {
     this.delayedCloseTimeoutMs = hcm.delayedCloseTimeoutMs;
     this.#scope = worker.stats.scope(`http.${sanitizeStatName(hcm.statPrefix)}.`);
     const { routes } = hcm;
+    let table: RouteTable | undefined;
     let findRoutes: () => RouteTable | undefined;
     if (routes.kind === 'inline') {
-      const table = compileRouteTable(routes.routeConfig, worker);
+      table = compileRouteTable(routes.routeConfig, worker);
       findRoutes = () => table;
     } else findRoutes = () => routeTable(routes.routeConfigName);
+    this.#inlineRoutes = table;
     const compiled = compileFilterChain(hcm.httpFilters, filters, worker, this.#scope);
     this.#config = new ConnectionManagerConfig(
       hcm,
@@ -76,6 +79,10 @@ export class HttpFilterChain implements FilterChain {
 
   drain(): void {
     for (const connection of this.#config.connections) connection.drain();
+  }
+
+  close(): void {
+    this.#inlineRoutes?.close();
   }
 
   /** Streams in flight. */

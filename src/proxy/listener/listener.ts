@@ -38,6 +38,8 @@ export interface FilterChain {
   onConnection(connection: DownstreamConnection): ConnectionInput | undefined;
   /** Connections shall end: idle ones now, others after their response. */
   drain(): void;
+  /** No connection will use it any more: gives back what it has claimed. Absent: nothing. */
+  close?(): void;
 }
 
 export interface ListenerOptions {
@@ -202,12 +204,16 @@ export class Listener implements PendingOwner {
       this.#forget(pending);
     }
     for (const connection of this.#connections.keys()) connection.close('abort');
-    for (const { transportSocket } of this.#chains) transportSocket?.close();
+    for (const { transportSocket, chain } of this.#chains) {
+      transportSocket?.close();
+      chain.close?.();
+    }
   }
 
   #closeAfterDrain(active: ActiveChain): void {
     const onTimer = (): void => {
       for (const [connection, chain] of this.#connections) if (chain === active) connection.close('flush-no-delay');
+      active.chain.close?.();
     };
     this.#worker.dispatcher.arm(new Timer({ onTimer }), active.drain.drainTimeMs);
   }

@@ -324,13 +324,10 @@ describe('what is set and not implemented', () => {
     expect(unsupported.toSorted()).toEqual([
       'virtual_hosts[0].rate_limits',
       `${AT}.route.cors`,
-      `${AT}.route.hash_policy`,
       `${AT}.route.hedge_policy.initial_requests`,
-      `${AT}.route.max_grpc_timeout`,
       `${AT}.route.rate_limits`,
       `${AT}.route.request_mirror_policies[0].trace_sampled`,
       `${AT}.route.retry_policy.retry_priority`,
-      `${AT}.route.upgrade_configs[0].connect_config`,
       `${AT}.tracing`,
     ]);
   });

@@ -1,5 +1,5 @@
 import type { CodecError, Http1Settings, StreamEvents, StreamHandle, StreamResetReason } from '../codec.ts';
-import type { ConnectionInput, ConnectionOutput } from '../connection-io.ts';
+import type { ConnectionInput, ConnectionOutput, HalfClosableOutput } from '../connection-io.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
 import type { HeaderMap } from '../../http/headers.ts';
 import { Tunnel, UntilCloseBody } from './body-kind.ts';
@@ -27,6 +27,9 @@ const DEAF = 4;
  */
 export type ExchangeEnd = 'reusable' | 'close' | 'close-notify' | 'reset';
 
+/** A connection may be able to end one direction only. */
+type ClientOutput = ConnectionOutput & Partial<HalfClosableOutput>;
+
 /** Who has a client connection: its pool. */
 export interface H1ClientOwner {
   /**
@@ -42,10 +45,11 @@ export interface H1ClientOwner {
  * The client side of one HTTP/1 connection: one exchange at a time.
  *
  * A response may be complete before its request is; then the stream's user goes on sending, or resets. After a 101 to
- * an upgrade request, and after a 2xx to CONNECT, data is raw bytes both ways.
+ * an upgrade request, and after a 2xx to CONNECT, data is raw bytes both ways. As in Envoy, the end of a CONNECT's
+ * payload is a half-close, that of an upgrade's has no form on the wire, and an upstream that ends a tunnel resets it.
  */
 export class H1ClientConnection implements ConnectionInput, BodyReaderOwner {
-  readonly #output: ConnectionOutput;
+  readonly #output: ClientOutput;
   readonly #settings: Http1Settings;
   readonly #owner: H1ClientOwner;
   readonly #head: HeadParser;
@@ -61,8 +65,10 @@ export class H1ClientConnection implements ConnectionInput, BodyReaderOwner {
   #closed = false;
   /** Complete both ways, but from inside a call of the stream's user: told at the end of the turn. */
   #endPending = false;
+  /** The payload of a CONNECT is complete: said to the upstream at the end of the turn. */
+  #halfCloses = false;
 
-  constructor(output: ConnectionOutput, dispatcher: Dispatcher, settings: Http1Settings, owner: H1ClientOwner) {
+  constructor(output: ClientOutput, dispatcher: Dispatcher, settings: Http1Settings, owner: H1ClientOwner) {
     this.#output = output;
     this.#settings = settings;
     this.#owner = owner;
@@ -126,6 +132,10 @@ export class H1ClientConnection implements ConnectionInput, BodyReaderOwner {
   flush(): void {
     if (this.#held.bytes > 0 && !this.#paused) this.#readHeld();
     this.#writer.flush();
+    if (this.#halfCloses) {
+      this.#halfCloses = false;
+      this.#output.endWrite?.();
+    }
     if (this.#endPending) {
       this.#endPending = false;
       if (this.#stream !== undefined) this.#finish(this.#stream);
@@ -228,12 +238,12 @@ export class H1ClientConnection implements ConnectionInput, BodyReaderOwner {
     const stream = this.#stream;
     if (this.#state === DEAF) return;
     if (stream === undefined) return this.#die('abort');
-    if (this.#state === BODY && (this.#body.kind === UntilCloseBody || this.#body.kind === Tunnel)) {
+    if (this.#state === BODY && this.#body.kind === UntilCloseBody) {
       this.#state = SENDING;
       this.#upstreamCloses = true;
       stream.events.onData(EMPTY, true);
       if (this.#stream === stream && stream.requestComplete) this.#finish(stream);
-    } else if (this.#state === BODY || (this.#state === HEAD && this.#head.started)) {
+    } else if ((this.#state === BODY && this.#body.kind !== Tunnel) || (this.#state === HEAD && this.#head.started)) {
       this.#refuse(stream, Http1Error.codecError);
     } else {
       this.#die('abort');
@@ -295,6 +305,10 @@ export class H1ClientConnection implements ConnectionInput, BodyReaderOwner {
   #endRequest(stream: H1ClientStream): void {
     stream.requestComplete = true;
     if (this.#writer.broken) return this.#broken(stream);
+    if (stream.tunnel && stream.method === 'CONNECT') {
+      this.#halfCloses = true;
+      return this.#writer.schedule();
+    }
     if (this.#state !== SENDING) return;
     this.#endPending = true;
     this.#writer.schedule();

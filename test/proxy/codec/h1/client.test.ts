@@ -247,12 +247,27 @@ test('tunnels are raw both ways and never used again', () => {
   client.socket.turn(() => stream.sendData(Buffer.from('!'), true));
   client.socket.feed('\r\nmore');
   client.socket.end();
+  client.socket.close();
   expect(client.log.all).toEqual([
     'headers 101 | protocol=websocket | upgrade: websocket | connection: Upgrade',
     'data HTTP/1.1 raw\r\nmore',
-    'end',
+    // As in Envoy: an upstream that leaves a tunnel resets it.
+    'reset connection termination',
   ]);
-  expect(client.ends).toEqual(['close']);
+  expect(client.ends).toEqual(['reset']);
+});
+
+test("the end of a CONNECT's payload is a half-close", () => {
+  const client = new ClientHarness();
+  const stream = client.open();
+  const headers = request('CONNECT', '');
+  headers.authority = 'x:80';
+  client.socket.turn(() => stream.sendHeaders(headers, false));
+  client.socket.feed('HTTP/1.1 200 OK\r\n\r\n');
+  client.socket.turn(() => stream.sendData(Buffer.from('last'), true));
+  expect(client.output.halfClosed).toBe(true);
+  client.socket.feed('answer');
+  expect(client.log.all).toEqual(['headers 200', 'data answer']);
 });
 
 test('wire bytes', () => {

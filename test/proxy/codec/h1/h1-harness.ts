@@ -7,7 +7,7 @@ import {
   type ServerStreamEvents,
   type StreamEvents,
 } from '../../../../src/proxy/codec/codec.ts';
-import type { ConnectionInput, ConnectionOutput } from '../../../../src/proxy/codec/connection-io.ts';
+import type { ConnectionInput, HalfClosableOutput } from '../../../../src/proxy/codec/connection-io.ts';
 import { H1ClientConnection, type ExchangeEnd, type H1ClientStream } from '../../../../src/proxy/codec/h1/client.ts';
 import { H1ServerConnection, type H1ServerOptions } from '../../../../src/proxy/codec/h1/server.ts';
 import { currentRead } from '../../../../src/proxy/codec/read-buffer.ts';
@@ -15,9 +15,10 @@ import { Dispatcher } from '../../../../src/proxy/dispatcher.ts';
 import { HeaderMap } from '../../../../src/proxy/http/headers.ts';
 
 /** A socket that records. `full`: every write is over the high watermark. */
-export class RecordingOutput implements ConnectionOutput {
+export class RecordingOutput implements HalfClosableOutput {
   readonly writes: string[] = [];
   readonly closes: string[] = [];
+  halfClosed = false;
   pauses = 0;
   full = false;
 
@@ -33,6 +34,10 @@ export class RecordingOutput implements ConnectionOutput {
   resumeRead(): void {
     this.pauses--;
     if (this.pauses < 0) throw new Error('more resumes than pauses');
+  }
+
+  endWrite(): void {
+    this.halfClosed = true;
   }
 
   close(how: 'flush' | 'flush-no-delay' | 'abort'): void {
