@@ -1,15 +1,27 @@
-import type { Cluster } from '../../api/generated/envoy/config/cluster/v3/cluster_pb.js';
+import type {
+  Cluster,
+  Cluster_TransportSocketMatch as TransportSocketMatch,
+} from '../../api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import type { BindConfig } from '../../api/generated/envoy/config/core/v3/address_pb.js';
+import type { TransportSocket } from '../../api/generated/envoy/config/core/v3/base_pb.js';
 import { typeNameOf } from '../../api/any.ts';
 import type { TypeRegistry } from '../../api/type-registry.ts';
-import type { BindModel, BuiltCluster, ClusterModel, DiscoveryModel, TcpKeepaliveModel } from '../cluster-model.ts';
+import type {
+  BindModel,
+  BuiltCluster,
+  ClusterModel,
+  DiscoveryModel,
+  OriginalDestinationModel,
+  TcpKeepaliveModel,
+} from '../cluster-model.ts';
 import type { Problems } from '../problem.ts';
+import type { TransportSocketMatchModel, UpstreamTransportSocketModel } from '../transport-socket-model.ts';
 import { buildCircuitBreakers } from './circuit-breakers.ts';
 import { buildMetadata, durationMs } from './common.ts';
 import { buildDns } from './dns.ts';
 import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
-import { buildHttp2Options } from './http2-options.ts';
-import { buildLoadBalancing } from './load-balancing.ts';
+import { LB_POLICIES, buildLoadBalancing } from './load-balancing.ts';
+import { buildUpstreamTransportSocket } from './transport-socket.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 import { buildUpstreamHttp } from './upstream-http-options.ts';
 
@@ -45,6 +57,12 @@ const SUPPORTED = [
   'round_robin_lb_config',
   'common_lb_config',
   'transport_socket',
+  'transport_socket_matches',
+  'ring_hash_lb_config',
+  'maglev_lb_config',
+  'original_dst_lb_config',
+  'protocol_selection',
+  'upstream_http_protocol_options',
   'metadata',
   'upstream_connection_options',
   'close_connections_on_host_health_failure',
@@ -52,7 +70,6 @@ const SUPPORTED = [
   'load_balancing_policy',
   'track_timeout_budgets',
   'track_cluster_stats',
-  // Only where they are not original destinations or subsets does cleaning up matter; nothing to do.
   'cleanup_interval',
 ];
 
@@ -66,7 +83,9 @@ const CLUSTER_TYPES: Readonly<Record<string, DiscoveryType>> = {
   'envoy.cluster.static': 'STATIC',
   'envoy.cluster.strict_dns': 'STRICT_DNS',
   'envoy.cluster.logical_dns': 'LOGICAL_DNS',
+  'envoy.cluster.original_dst': 'ORIGINAL_DST',
 };
+const DEFAULT_CLEANUP_INTERVAL = 5000;
 
 /**
  * config.cluster.v3.Cluster. `types` has to have loaded what the message's Anys hold. The model's `sharedSlot` is
@@ -86,16 +105,26 @@ export function buildCluster(message: Cluster, problems: Problems, types: TypeRe
         'locality_weighted_lb_config',
         'close_connections_on_host_set_change',
         'override_host_status',
+        'consistent_hashing_lb_config',
         // Changes are taken over one by one, so there is nothing to merge; nor are there health checks to wait for.
         'update_merge_window',
         'ignore_new_hosts_until_first_hc',
       ],
       problems.at('common_lb_config'),
     );
-  buildTransportSocket(message, problems);
+  const transportSocket = buildTransportSocket(message.transportSocket, types, problems.at('transport_socket'));
+  const transportSocketMatches = message.transportSocketMatches.map((match, index) =>
+    buildTransportSocketMatch(match, types, problems.at('transport_socket_matches').at(index)),
+  );
+  const http = buildUpstreamHttp(message, types, problems);
+  if (http.httpVersion === 'auto')
+    checkAlpn(message.name, [transportSocket, ...transportSocketMatches.map(({ socket }) => socket)], problems);
   const track = message.trackClusterStats;
   if (track?.perEndpointStats === true) problems.at('track_cluster_stats').unsupported('per_endpoint_stats');
   const limit = message.perConnectionBufferLimitBytes;
+  const loadBalancing = buildLoadBalancing(message, types, problems);
+  checkHostnameHashing(message, discoveryType, problems);
+  checkClusterProvided(message, discoveryType, loadBalancing.loadBalancer.policy, problems);
   const model: ClusterModel = {
     name: message.name,
     altStatName: message.altStatName === '' ? message.name : message.altStatName,
@@ -104,22 +133,18 @@ export function buildCluster(message: Cluster, problems: Problems, types: TypeRe
     discoveryType,
     connectTimeoutMs: durationMs(message.connectTimeout) ?? 5000,
     perConnectionBufferLimitBytes: limit ?? MEBIBYTE,
-    ...buildLoadBalancing(message, types, problems),
-    originalDestination: undefined,
+    ...loadBalancing,
+    originalDestination:
+      discoveryType === 'ORIGINAL_DST' ? buildOriginalDestination(message, types, problems) : undefined,
     healthyPanicThresholdPercent: Math.round(common?.healthyPanicThreshold?.value ?? 50),
     closeConnectionsOnHostSetChange: common?.closeConnectionsOnHostSetChange ?? false,
     closeConnectionsOnHostHealthFailure: message.closeConnectionsOnHostHealthFailure,
     ...buildCircuitBreakers(message.circuitBreakers, types, problems.at('circuit_breakers')),
     tcpKeepalive: buildKeepalive(message, types, problems.at('upstream_connection_options')),
     bind: buildBind(message.upstreamBindConfig, types, problems.at('upstream_bind_config')),
-    transportSocket: { kind: 'raw-buffer' },
-    transportSocketMatches: [],
-    httpVersion: 'http1',
-    http2: buildHttp2Options(undefined, types, problems),
-    autoSni: undefined,
-    autoSanValidation: false,
-    tcpIdleTimeoutMs: 600_000,
-    ...buildUpstreamHttp(message, types, problems),
+    transportSocket,
+    transportSocketMatches,
+    ...http,
     trackTimeoutBudgets: message.trackTimeoutBudgets || track?.timeoutBudgets === true,
     trackRequestResponseSizes: track?.requestResponseSizes ?? false,
     overrideHostStatuses: (common?.overrideHostStatus?.statuses ?? [0, 1, 5]).map(
@@ -145,8 +170,7 @@ function buildDiscoveryType(message: Cluster, problems: Problems): DiscoveryType
     return 'CUSTOM';
   }
   const type = DISCOVERY_TYPES[choice.value ?? 0] ?? 'STATIC';
-  if (type === 'EDS' || type === 'ORIGINAL_DST')
-    problems.at('type').error(`unsupported: the cluster type ${type} is not implemented`);
+  if (type === 'EDS') problems.at('type').error(`unsupported: the cluster type ${type} is not implemented`);
   return type;
 }
 
@@ -171,14 +195,98 @@ function buildDiscovery(
   };
 }
 
-function buildTransportSocket(message: Cluster, problems: Problems): void {
-  const config = message.transportSocket?.configType;
-  if (message.transportSocket === undefined) return;
+function buildTransportSocket(
+  message: TransportSocket | undefined,
+  types: TypeRegistry,
+  problems: Problems,
+): UpstreamTransportSocketModel {
+  const config = message?.configType;
   const typeName = config?.case === 'typedConfig' ? typeNameOf(config.value.typeUrl) : '';
-  if (typeName === RAW_BUFFER) return;
+  if (message === undefined || typeName === RAW_BUFFER) return { kind: 'raw-buffer' };
+  return buildUpstreamTransportSocket(message, problems, { types });
+}
+
+function buildTransportSocketMatch(
+  message: TransportSocketMatch,
+  types: TypeRegistry,
+  problems: Problems,
+): TransportSocketMatchModel {
+  if (message.transportSocket === undefined) problems.at('transport_socket').error('value is required');
+  return {
+    name: message.name,
+    match: message.match ?? {},
+    socket: buildTransportSocket(message.transportSocket, types, problems.at('transport_socket')),
+  };
+}
+
+/** `auto_config` asks ALPN, which only TLS has. */
+function checkAlpn(name: string, sockets: readonly UpstreamTransportSocketModel[], problems: Problems): void {
+  const hasAlpn = (socket: UpstreamTransportSocketModel): boolean =>
+    socket.kind === 'tls' || (socket.kind === 'proxy-protocol' && hasAlpn(socket.inner));
+  if (sockets.every(hasAlpn)) return;
   problems
-    .at('transport_socket')
-    .error(`unsupported: the transport socket ${typeName || message.transportSocket.name} is not implemented`);
+    .at('typed_extension_protocol_options')
+    .error(`ALPN configured for cluster ${name} which has a non-ALPN transport socket`);
+}
+
+/** Only where names are resolved one by one do hosts have names of their own, says Envoy; of `common_lb_config` alone. */
+function checkHostnameHashing(message: Cluster, type: DiscoveryType, problems: Problems): void {
+  const hashing = message.commonLbConfig?.consistentHashingLbConfig;
+  if (hashing?.useHostnameForHashing !== true || type === 'STRICT_DNS') return;
+  const name = Object.entries(CLUSTER_TYPES).find(([, other]) => other === type)?.[0] ?? 'envoy.cluster.eds';
+  problems
+    .at('common_lb_config')
+    .at('consistent_hashing_lb_config')
+    .error(`Cannot use hostname for consistent hashing loadbalancing for cluster of type: '${name}'`);
+}
+
+/** The policy that only some cluster types bring with them, and ORIGINAL_DST must have. */
+function checkClusterProvided(message: Cluster, type: DiscoveryType, policy: string, problems: Problems): void {
+  if (type !== 'ORIGINAL_DST') {
+    if (policy === 'cluster-provided')
+      problems
+        .at('lb_policy')
+        .error(
+          `cluster provided LB specified but cluster '${message.name}' did not provide one. Check cluster documentation.`,
+        );
+    return;
+  }
+  if (policy !== 'cluster-provided')
+    problems
+      .at('lb_policy')
+      .error(
+        `LB policy ${LB_POLICIES[message.lbPolicy] ?? message.lbPolicy} is not valid for Cluster type ORIGINAL_DST. ` +
+          `Only 'CLUSTER_PROVIDED' is allowed with cluster type 'ORIGINAL_DST'`,
+      );
+  if (message.loadAssignment !== undefined)
+    problems.at('load_assignment').error('ORIGINAL_DST clusters must have no load assignment configured');
+}
+
+function buildOriginalDestination(message: Cluster, types: TypeRegistry, problems: Problems): OriginalDestinationModel {
+  const config = message.lbConfig.case === 'originalDstLbConfig' ? message.lbConfig.value : undefined;
+  const at = problems.at('original_dst_lb_config');
+  if (config !== undefined)
+    reportUnsupportedFields(
+      types,
+      config,
+      ['use_http_header', 'http_header_name', 'upstream_port_override', 'metadata_key'],
+      at,
+    );
+  const { useHttpHeader = false, httpHeaderName = '', metadataKey, upstreamPortOverride } = config ?? {};
+  if (!useHttpHeader && httpHeaderName !== '')
+    at.error(
+      `ORIGINAL_DST cluster: invalid config http_header_name=${httpHeaderName} and use_http_header is false. ` +
+        'Set use_http_header to true if http_header_name is desired.',
+    );
+  return {
+    headerName: useHttpHeader ? (httpHeaderName || 'x-envoy-original-dst-host').toLowerCase() : undefined,
+    metadataKey:
+      metadataKey === undefined
+        ? undefined
+        : { filter: metadataKey.key, path: metadataKey.path.map(({ segment }) => segment.value ?? '') },
+    portOverride: upstreamPortOverride,
+    cleanupIntervalMs: durationMs(message.cleanupInterval) ?? DEFAULT_CLEANUP_INTERVAL,
+  };
 }
 
 function buildKeepalive(message: Cluster, types: TypeRegistry, problems: Problems): TcpKeepaliveModel | undefined {

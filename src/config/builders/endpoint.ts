@@ -94,8 +94,6 @@ function buildEndpoint(
   const at = problems.at('endpoint');
   // Nothing checks health yet, so how to is of no consequence.
   reportUnsupportedFields(types, endpoint, ['address', 'hostname', 'additional_addresses'], at);
-  if (endpoint.additionalAddresses.length > 0)
-    at.unsupported('additional_addresses', 'happy eyeballs: only the first address is tried');
   const address = buildAddress(endpoint.address, at.at('address'));
   if (!names) checkIp(address, at.at('address'));
   const metadata = buildMetadata(message.metadata, problems.at('metadata'));

@@ -3,8 +3,13 @@ import type {
   Cluster_LeastRequestLbConfig as LeastRequestLbConfig,
   LoadBalancingPolicy,
 } from '../../api/generated/envoy/config/cluster/v3/cluster_pb.js';
-import type { LocalityLbConfig } from '../../api/generated/envoy/extensions/load_balancing_policies/common/v3/common_pb.js';
+import type {
+  ConsistentHashingLbConfig,
+  LocalityLbConfig,
+} from '../../api/generated/envoy/extensions/load_balancing_policies/common/v3/common_pb.js';
 import type { LeastRequest } from '../../api/generated/envoy/extensions/load_balancing_policies/least_request/v3/least_request_pb.js';
+import type { Maglev } from '../../api/generated/envoy/extensions/load_balancing_policies/maglev/v3/maglev_pb.js';
+import type { RingHash } from '../../api/generated/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.js';
 import type { WrrLocality } from '../../api/generated/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb.js';
 import { unpackAny } from '../../api/any.ts';
 import type { TypeRegistry } from '../../api/type-registry.ts';
@@ -21,9 +26,12 @@ export interface LoadBalancingModel {
 
 const PACKAGE = 'envoy.extensions.load_balancing_policies.';
 const ROUND_ROBIN: LoadBalancerModel = { policy: 'round-robin' };
+const DEFAULT_RING_SIZE = 1024n;
+const MAX_RING_SIZE = 8n << 20n;
+const DEFAULT_MAGLEV_SIZE = 65_537n;
 
 /** By Cluster.LbPolicy's numbers. */
-const LB_POLICIES: Readonly<Record<number, string>> = {
+export const LB_POLICIES: Readonly<Record<number, string>> = {
   0: 'ROUND_ROBIN',
   1: 'LEAST_REQUEST',
   2: 'RING_HASH',
@@ -71,6 +79,20 @@ function buildLegacyPolicy(message: Cluster, types: TypeRegistry, problems: Prob
         types,
         problems.at('least_request_lb_config'),
       );
+    case 'RING_HASH':
+      return buildRingHash(
+        lbConfig.case === 'ringHashLbConfig' ? { ...lbConfig.value, murmur: lbConfig.value.hashFunction === 1 } : {},
+        message.commonLbConfig?.consistentHashingLbConfig,
+        problems.at('ring_hash_lb_config'),
+      );
+    case 'MAGLEV':
+      return buildMaglev(
+        lbConfig.case === 'maglevLbConfig' ? lbConfig.value.tableSize : undefined,
+        message.commonLbConfig?.consistentHashingLbConfig,
+        problems.at('maglev_lb_config'),
+      );
+    case 'CLUSTER_PROVIDED':
+      return { policy: 'cluster-provided' };
     case 'LOAD_BALANCING_POLICY_CONFIG':
       problems.at('load_balancing_policy').error('cluster: field load_balancing_policy need to be set');
       return ROUND_ROBIN;
@@ -100,6 +122,56 @@ function buildLeastRequest(
     activeRequestBiasKey: message?.activeRequestBias?.runtimeKey ?? '',
     fullScan,
   };
+}
+
+interface ConsistentHashing {
+  readonly useHostnameForHashing: boolean;
+  readonly hashBalanceFactor?: number | undefined;
+}
+
+function buildRingHash(
+  message: {
+    readonly minimumRingSize?: bigint | undefined;
+    readonly maximumRingSize?: bigint | undefined;
+    readonly murmur?: boolean;
+  },
+  hashing: ConsistentHashing | undefined,
+  problems: Problems,
+): LoadBalancerModel {
+  const minimumRingSize = Number(message.minimumRingSize ?? DEFAULT_RING_SIZE);
+  const maximumRingSize = Number(message.maximumRingSize ?? MAX_RING_SIZE);
+  if (minimumRingSize > maximumRingSize)
+    problems.error(`ring hash: minimum_ring_size (${minimumRingSize}) > maximum_ring_size (${maximumRingSize})`);
+  return {
+    policy: 'ring-hash',
+    minimumRingSize,
+    maximumRingSize,
+    hashFunction: message.murmur === true ? 'murmur-hash-2' : 'xx-hash',
+    useHostname: hashing?.useHostnameForHashing ?? false,
+    hashBalanceFactor: hashing?.hashBalanceFactor ?? 0,
+  };
+}
+
+function buildMaglev(
+  size: bigint | undefined,
+  hashing: ConsistentHashing | undefined,
+  problems: Problems,
+): LoadBalancerModel {
+  const tableSize = Number(size ?? DEFAULT_MAGLEV_SIZE);
+  if (!isPrime(tableSize)) problems.at('table_size').error('The table size of maglev must be prime number');
+  return {
+    policy: 'maglev',
+    tableSize,
+    useHostname: hashing?.useHostnameForHashing ?? false,
+    hashBalanceFactor: hashing?.hashBalanceFactor ?? 0,
+  };
+}
+
+/** Up to what validation lets through, about five million. */
+function isPrime(value: number): boolean {
+  if (value < 2) return false;
+  for (let divisor = 2; divisor * divisor <= value; divisor++) if (value % divisor === 0) return false;
+  return true;
 }
 
 /** The first policy that we have; Envoy goes through the list the same way. */
@@ -150,6 +222,51 @@ function buildTypedPolicy(
         ...buildLocalityConfig(config.localityLbConfig, types, problems.at('locality_lb_config')),
       };
     }
+    case `${PACKAGE}ring_hash.v3.RingHash`: {
+      const config = message as RingHash;
+      reportUnsupportedFields(
+        types,
+        config,
+        [
+          'hash_function',
+          'minimum_ring_size',
+          'maximum_ring_size',
+          'use_hostname_for_hashing',
+          'hash_balance_factor',
+          'consistent_hashing_lb_config',
+          'locality_weighted_lb_config',
+        ],
+        problems,
+      );
+      checkConsistentHashing(config.consistentHashingLbConfig, types, problems);
+      return {
+        loadBalancer: buildRingHash(
+          { ...config, murmur: config.hashFunction === 2 },
+          // The two fields of its own are the older way to say the same.
+          config.consistentHashingLbConfig ?? config,
+          problems,
+        ),
+        localityWeighted: config.localityWeightedLbConfig !== undefined,
+        failTrafficOnPanic: false,
+      };
+    }
+    case `${PACKAGE}maglev.v3.Maglev`: {
+      const config = message as Maglev;
+      reportUnsupportedFields(
+        types,
+        config,
+        ['table_size', 'consistent_hashing_lb_config', 'locality_weighted_lb_config'],
+        problems,
+      );
+      checkConsistentHashing(config.consistentHashingLbConfig, types, problems);
+      return {
+        loadBalancer: buildMaglev(config.tableSize, config.consistentHashingLbConfig, problems),
+        localityWeighted: config.localityWeightedLbConfig !== undefined,
+        failTrafficOnPanic: false,
+      };
+    }
+    case `${PACKAGE}cluster_provided.v3.ClusterProvided`:
+      return { loadBalancer: { policy: 'cluster-provided' }, localityWeighted: false, failTrafficOnPanic: false };
     case `${PACKAGE}wrr_locality.v3.WrrLocality`: {
       const inner = (message as WrrLocality).endpointPickingPolicy;
       if (inner === undefined) return undefined;
@@ -159,6 +276,20 @@ function buildTypedPolicy(
     default:
       return undefined;
   }
+}
+
+function checkConsistentHashing(
+  message: ConsistentHashingLbConfig | undefined,
+  types: TypeRegistry,
+  problems: Problems,
+): void {
+  if (message !== undefined)
+    reportUnsupportedFields(
+      types,
+      message,
+      ['use_hostname_for_hashing', 'hash_balance_factor'],
+      problems.at('consistent_hashing_lb_config'),
+    );
 }
 
 function buildLocalityConfig(

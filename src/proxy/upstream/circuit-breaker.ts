@@ -83,6 +83,11 @@ export class SharedCircuitBreaker implements CircuitBreaker {
     this.#lane = laneCell(slot, priority, lane);
   }
 
+  /** Requests in flight on all workers. */
+  get activeRequests(): number {
+    return this.#shared.load(this.#common + REQUESTS);
+  }
+
   tryConnection(): boolean {
     return this.#try(CONNECTIONS, this.thresholds.maxConnections);
   }

@@ -9,6 +9,7 @@ import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
 import { CLUSTER_GENERATION_CELL, SharedCircuitBreaker, type RoutingPriority } from './circuit-breaker.ts';
 import { CLUSTER_STATS, TIMEOUT_BUDGET_STATS, TRACKED_STATS, UPSTREAM_HTTP1_STATS } from './cluster-stats.ts';
 import { UpstreamHost } from './host.ts';
+import { HashPicker, showHashStats } from './load-balancer/hash-picker.ts';
 import { buildHostLevels } from './load-balancer/host-set.ts';
 import { PriorityPicker } from './load-balancer/priority-picker.ts';
 import { ResponseStats } from './response-stats.ts';
@@ -75,7 +76,7 @@ export class UpstreamCluster implements Cluster {
   #hosts: readonly UpstreamHost[] = [];
   #byAddress: ReadonlyMap<string, UpstreamHost> = new Map();
   #generation = 0;
-  #picker: PriorityPicker;
+  #picker: PriorityPicker | HashPicker;
   #http1Stats: StatBlock | undefined = undefined;
   #http2Stats: StatBlock | undefined = undefined;
   readonly #transportSocket: UpstreamTransportSocket | undefined;
@@ -284,15 +285,25 @@ export class UpstreamCluster implements Cluster {
       for (const host of this.#hosts) if (host.health === 'unhealthy') host.drain();
   }
 
-  #buildPicker(): PriorityPicker {
+  #buildPicker(): PriorityPicker | HashPicker {
     this.#generation = this.#environment.shared.load(this.#generationSlot);
     const { model, stats } = this;
-    const { random } = this.#environment;
-    const levels = buildHostLevels(this.#hosts, this.#hostSet, {
-      loadBalancer: model.loadBalancer,
-      localityWeighted: model.localityWeighted,
-      random,
-    });
+    const { random, lane } = this.#environment;
+    const { loadBalancer, localityWeighted } = model;
+    const levels = buildHostLevels(this.#hosts, this.#hostSet, { loadBalancer, localityWeighted, random });
+    if (loadBalancer.policy === 'ring-hash' || loadBalancer.policy === 'maglev') {
+      const picker = new HashPicker(levels, {
+        loadBalancer,
+        hostSet: this.#hostSet,
+        localityWeighted,
+        panicThreshold: model.healthyPanicThresholdPercent,
+        random,
+        stats,
+        activeRequests: () => this.default.activeRequests + this.high.activeRequests,
+      });
+      if (lane === 0) showHashStats(loadBalancer.policy, picker, this.#scope);
+      return picker;
+    }
     return new PriorityPicker(
       levels,
       this.#hostSet.overprovisioningFactor,

@@ -8,6 +8,7 @@ import type { BuiltCluster } from '../../../src/config/cluster-model.ts';
 import { Problems, type Problem } from '../../../src/config/problem.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+const TCP_OPTIONS = 'envoy.extensions.upstreams.tcp.v3.TcpProtocolOptions';
 const POLICIES = 'envoy.extensions.load_balancing_policies.';
 const types = new TypeRegistry();
 
@@ -16,9 +17,13 @@ beforeAll(async () => {
   await types.load([
     ClusterSchema.typeName,
     HTTP_OPTIONS,
+    TCP_OPTIONS,
     `${POLICIES}least_request.v3.LeastRequest`,
+    `${POLICIES}cluster_provided.v3.ClusterProvided`,
     `${POLICIES}maglev.v3.Maglev`,
+    `${POLICIES}pick_first.v3.PickFirst`,
     `${POLICIES}random.v3.Random`,
+    `${POLICIES}ring_hash.v3.RingHash`,
     `${POLICIES}round_robin.v3.RoundRobin`,
     `${POLICIES}wrr_locality.v3.WrrLocality`,
     'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig',
@@ -218,13 +223,141 @@ describe('buildCluster', () => {
   });
 
   test('a list of policies is gone through until there is one that we have', async () => {
-    const maglev = policy('maglev.v3.Maglev')['policies'] as JsonObject[];
+    const pickFirst = policy('pick_first.v3.PickFirst')['policies'] as JsonObject[];
     const random = policy('random.v3.Random')['policies'] as JsonObject[];
-    const { built } = await build({ load_balancing_policy: { policies: [...maglev, ...random] } });
+    const { built } = await build({ load_balancing_policy: { policies: [...pickFirst, ...random] } });
     expect(built.model.loadBalancer).toEqual({ policy: 'random' });
-    const none = await build({ load_balancing_policy: { policies: maglev } });
+    const none = await build({ load_balancing_policy: { policies: pickFirst } });
     expect(none.problems[0]).toMatchObject({ severity: 'error', path: 'load_balancing_policy' });
-    expect(none.problems[0]!.message).toContain('maglev');
+    expect(none.problems[0]!.message).toContain('pick_first');
+  });
+
+  const ring = {
+    policy: 'ring-hash',
+    minimumRingSize: 1024,
+    maximumRingSize: 8_388_608,
+    hashFunction: 'xx-hash',
+    useHostname: false,
+    hashBalanceFactor: 0,
+  };
+  test.each([
+    [{ lb_policy: 'RING_HASH' }, ring],
+    [
+      {
+        lb_policy: 'RING_HASH',
+        ring_hash_lb_config: { minimum_ring_size: '10', maximum_ring_size: '20', hash_function: 'MURMUR_HASH_2' },
+        common_lb_config: { consistent_hashing_lb_config: { hash_balance_factor: 125 } },
+      },
+      {
+        ...ring,
+        minimumRingSize: 10,
+        maximumRingSize: 20,
+        hashFunction: 'murmur-hash-2',
+        hashBalanceFactor: 125,
+      },
+    ],
+    [
+      {
+        load_balancing_policy: policy('ring_hash.v3.RingHash', {
+          hash_function: 'MURMUR_HASH_2',
+          use_hostname_for_hashing: true,
+        }),
+      },
+      { ...ring, hashFunction: 'murmur-hash-2', useHostname: true },
+    ],
+    [
+      {
+        load_balancing_policy: policy('ring_hash.v3.RingHash', {
+          use_hostname_for_hashing: true,
+          consistent_hashing_lb_config: { hash_balance_factor: 150 },
+        }),
+      },
+      { ...ring, hashBalanceFactor: 150 },
+    ],
+    [{ lb_policy: 'MAGLEV' }, { policy: 'maglev', tableSize: 65_537, useHostname: false, hashBalanceFactor: 0 }],
+    [
+      { load_balancing_policy: policy('maglev.v3.Maglev', { table_size: '101' }) },
+      { policy: 'maglev', tableSize: 101, useHostname: false, hashBalanceFactor: 0 },
+    ],
+  ])('consistent hashing %#', async (fields, expected) => {
+    const { built, problems } = await build(fields as JsonObject);
+    expect(problems).toEqual([]);
+    expect(built.model.loadBalancer).toEqual(expected);
+  });
+
+  test.each([
+    [{ http2_protocol_options: { max_concurrent_streams: 7 } }, 'http2', 7],
+    [{ protocol_selection: 'USE_DOWNSTREAM_PROTOCOL', http2_protocol_options: {} }, 'downstream', 1024],
+    [options({ explicit_http_config: { http_protocol_options: {} } }), 'http1', 1024],
+    [options({ explicit_http_config: { http2_protocol_options: { max_concurrent_streams: 9 } } }), 'http2', 9],
+    [
+      options({ use_downstream_protocol_config: { http2_protocol_options: { max_concurrent_streams: 8 } } }),
+      'downstream',
+      8,
+    ],
+  ])('HTTP version %#', async (fields, version, streams) => {
+    const { built, problems } = await build(fields as JsonObject);
+    expect(problems).toEqual([]);
+    expect(built.model).toMatchObject({ httpVersion: version, http2: { maxConcurrentStreams: streams } });
+  });
+
+  test('names by SNI, and the idle timeout of TCP', async () => {
+    const { built, problems } = await build({
+      typed_extension_protocol_options: {
+        [HTTP_OPTIONS]: any(HTTP_OPTIONS, {
+          explicit_http_config: { http_protocol_options: {} },
+          upstream_http_protocol_options: {
+            auto_sni: true,
+            auto_san_validation: true,
+            override_auto_sni_header: 'X-Name',
+          },
+        }),
+        [TCP_OPTIONS]: any(TCP_OPTIONS, { idle_timeout: '3s' }),
+      },
+    });
+    expect(problems).toEqual([]);
+    expect(built.model).toMatchObject({
+      autoSni: { overrideHeader: 'x-name' },
+      autoSanValidation: true,
+      tcpIdleTimeoutMs: 3000,
+      idleTimeoutMs: 3_600_000,
+    });
+  });
+
+  test('transport sockets by endpoint', async () => {
+    const raw = any('envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer');
+    const { built, problems } = await build({
+      transport_socket_matches: [
+        { name: 'one', match: { mtls: 'yes' }, transport_socket: { name: 'raw', typed_config: raw } },
+        { name: 'rest', transport_socket: { name: 'raw', typed_config: raw } },
+      ],
+    });
+    expect(problems).toEqual([]);
+    expect(built.model.transportSocketMatches).toEqual([
+      { name: 'one', match: { mtls: 'yes' }, socket: { kind: 'raw-buffer' } },
+      { name: 'rest', match: {}, socket: { kind: 'raw-buffer' } },
+    ]);
+  });
+
+  test('original destinations', async () => {
+    const { built, problems } = await build({
+      type: 'ORIGINAL_DST',
+      lb_policy: 'CLUSTER_PROVIDED',
+      cleanup_interval: '2s',
+      original_dst_lb_config: {
+        use_http_header: true,
+        upstream_port_override: 8080,
+        metadata_key: { key: 'a.filter', path: [{ key: 'to' }, { key: 'host' }] },
+      },
+    });
+    expect(problems).toEqual([]);
+    expect(built.model).toMatchObject({ discoveryType: 'ORIGINAL_DST', loadBalancer: { policy: 'cluster-provided' } });
+    expect(built.model.originalDestination).toEqual({
+      headerName: 'x-envoy-original-dst-host',
+      metadataKey: { filter: 'a.filter', path: ['to', 'host'] },
+      portOverride: 8080,
+      cleanupIntervalMs: 2000,
+    });
   });
 
   test('DNS clusters', async () => {
@@ -274,23 +407,47 @@ describe('buildCluster', () => {
   test.each([
     [{ type: 'EDS' }, 'type', /EDS/],
     [{ cluster_type: { name: 'envoy.clusters.aggregate' } }, 'cluster_type', /aggregate/],
-    [{ lb_policy: 'MAGLEV' }, 'lb_policy', /MAGLEV/],
+    [{ lb_policy: 'CLUSTER_PROVIDED' }, 'lb_policy', /did not provide one/],
     [{ lb_policy: 'LOAD_BALANCING_POLICY_CONFIG' }, 'load_balancing_policy', /need to be set/],
     [
-      options({ explicit_http_config: { http2_protocol_options: {} } }),
-      `typed_extension_protocol_options.${HTTP_OPTIONS}.explicit_http_config.http2_protocol_options`,
-      /HTTP\/2/,
+      options({ explicit_http_config: { http3_protocol_options: {} } }),
+      `typed_extension_protocol_options.${HTTP_OPTIONS}.explicit_http_config.http3_protocol_options`,
+      /HTTP\/3/,
     ],
-    [{ http2_protocol_options: {} }, 'http2_protocol_options', /HTTP\/2/],
+    [
+      options({ auto_config: {} }),
+      'typed_extension_protocol_options',
+      /ALPN configured for cluster backend which has a non-ALPN transport socket/,
+    ],
+    [{ type: 'ORIGINAL_DST' }, 'lb_policy', /LB policy ROUND_ROBIN is not valid for Cluster type ORIGINAL_DST/],
+    [
+      { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED', load_assignment: { cluster_name: 'x' } },
+      'load_assignment',
+      /must have no load assignment/,
+    ],
     [
       {
-        transport_socket: {
-          name: 'tls',
-          typed_config: any('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
-        },
+        type: 'ORIGINAL_DST',
+        lb_policy: 'CLUSTER_PROVIDED',
+        original_dst_lb_config: { http_header_name: 'x-to' },
       },
-      'transport_socket',
-      /UpstreamTlsContext/,
+      'original_dst_lb_config',
+      /http_header_name=x-to and use_http_header is false/,
+    ],
+    [
+      { lb_policy: 'MAGLEV', maglev_lb_config: { table_size: '100' } },
+      'maglev_lb_config.table_size',
+      /must be prime number/,
+    ],
+    [
+      { lb_policy: 'RING_HASH', ring_hash_lb_config: { minimum_ring_size: '100', maximum_ring_size: '10' } },
+      'ring_hash_lb_config',
+      /minimum_ring_size \(100\) > maximum_ring_size \(10\)/,
+    ],
+    [
+      { lb_policy: 'MAGLEV', common_lb_config: { consistent_hashing_lb_config: { use_hostname_for_hashing: true } } },
+      'common_lb_config.consistent_hashing_lb_config',
+      /Cannot use hostname .* of type: 'envoy\.cluster\.static'/,
     ],
     [
       { load_assignment: { cluster_name: 'x', endpoints: [{ lb_endpoints: [at('a.test', 80)] }] } },
