@@ -2,8 +2,8 @@ import type { StringMatcherModel } from './common-model.ts';
 
 /**
  * What a builder makes of envoy.extensions.transport_sockets.tls.v3.Secret, and of the certificates and validation
- * contexts that stand inline in a TLS context. Files have been read: PEM texts and bytes travel to the workers, paths
- * don't. Filled in by builders/secret.ts.
+ * contexts that stand inline in a TLS context. Files have been read: workers get PEM texts and bytes. Filled in by
+ * builders/tls.
  */
 export type SecretModel =
   | { readonly kind: 'certificate'; readonly name: string; readonly value: TlsCertificateModel }
@@ -22,6 +22,8 @@ export type SecretSource<Value> =
 export interface TlsCertificateModel {
   /** What stands for it in stat names (`ssl.certificate.<name>.`). */
   readonly statName: string;
+  /** Where it came from, for `/certs`: the file, or `<inline>`. */
+  readonly path: string;
   /** PEM: the leaf first. '' with `pkcs12`. */
   readonly certificateChain: string;
   /** PEM. '' with `pkcs12`. */
@@ -41,6 +43,8 @@ export interface TicketKeysModel {
 export interface CertificateValidationModel {
   /** What stands for it in stat names (`ssl.certificate.<name>.`). */
   readonly statName: string;
+  /** Where it came from, for `/certs`: the file, or `<inline>`. */
+  readonly path: string;
   /** PEM; '' = none. */
   readonly trustedCa: string;
   /** The roots of the system are trusted as well (`system_root_certs`). */

@@ -1,0 +1,250 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { toBinary, type DescMessage, type Message } from '@bufbuild/protobuf';
+import type {
+  CertificateValidationContext,
+  TlsCertificate,
+  TlsSessionTicketKeys,
+} from '../../api/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+import type {
+  SdsSecretConfig,
+  Secret,
+} from '../../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import type { TypeRegistry } from '../../api/type-registry.ts';
+import { buildSecret } from '../builders/tls/secret.ts';
+import { unnamedCertificate } from '../builders/tls/tls-certificate.ts';
+import { unnamedValidation } from '../builders/tls/validation-context.ts';
+import { Problems } from '../problem.ts';
+import type {
+  CertificateValidationModel,
+  SecretModel,
+  SecretSource,
+  TicketKeysModel,
+  TlsCertificateModel,
+} from '../secret-model.ts';
+import type { TlsValidationModel } from '../transport-socket-model.ts';
+import type { DeclaredSecret, SecretLoad } from './declared-secret.ts';
+import { directoriesOf, filesOf, secretMessage, type SecretMessage } from './secret-files.ts';
+import { loadSecretFile } from './secret-subscription-file.ts';
+
+export interface SecretSourcesOptions {
+  readonly types: TypeRegistry;
+  /** `static_resources.secrets`. */
+  readonly secrets: readonly Secret[];
+  /** Stands at them. */
+  readonly problems: Problems;
+  /** Whether the bootstrap names its node by id and cluster: discovery asks for it. */
+  readonly hasNode: boolean;
+}
+
+type Kind = SecretMessage['kind'];
+
+/** How Envoy calls the kinds of secrets where it refuses them. */
+const WORDS: Readonly<Record<Kind, { readonly message: string; readonly unknown: string; readonly api: string }>> = {
+  certificate: { message: 'TlsCertificate', unknown: 'Unknown static secret', api: 'TlsCertificateSdsApi' },
+  validation: {
+    message: 'CertificateValidationContext',
+    unknown: 'Unknown static certificate validation context',
+    api: 'CertificateValidationContextSdsApi',
+  },
+  'ticket-keys': {
+    message: 'TlsSessionTicketKeys',
+    unknown: 'Unknown tls session ticket keys',
+    api: 'TlsSessionTicketKeysSdsApi',
+  },
+};
+const FIELDS: Readonly<Record<Kind, string>> = {
+  certificate: 'tls_certificate',
+  validation: 'validation_context',
+  'ticket-keys': 'session_ticket_keys',
+};
+
+/**
+ * Where the secrets of a configuration come from. Builders ask it for what a TLS context names or holds; what comes
+ * from a file or from discovery is declared, so that it can be loaded, watched and handed to the workers by name.
+ */
+export class SecretSources {
+  readonly #options: SecretSourcesOptions;
+  readonly #static = new Map<string, { readonly secret: SecretMessage; readonly problems: Problems }>();
+  readonly #declared = new Map<string, DeclaredSecret>();
+
+  constructor(options: SecretSourcesOptions) {
+    this.#options = options;
+    options.secrets.forEach((secret, index) => this.#addStatic(secret, options.problems.at(index)));
+  }
+
+  /** All that has been asked for by name so far. */
+  get declared(): readonly DeclaredSecret[] {
+    return [...this.#declared.values()];
+  }
+
+  /** A certificate that stands in a TLS context; `problems` stands at it. */
+  certificate(message: TlsCertificate, problems: Problems): SecretSource<TlsCertificateModel> {
+    const made = this.#inContext({ kind: 'certificate', message }, unnamedCertificate(message), problems);
+    return typeof made === 'string'
+      ? { kind: 'secret', name: made }
+      : { kind: 'inline', value: made.value as TlsCertificateModel };
+  }
+
+  /** A validation context that stands in a TLS context; `problems` stands at it. */
+  validation(message: CertificateValidationContext, problems: Problems): TlsValidationModel {
+    const made = this.#inContext({ kind: 'validation', message }, unnamedValidation(message), problems);
+    return typeof made === 'string'
+      ? { inline: undefined, secret: made }
+      : { inline: made.value as CertificateValidationModel, secret: undefined };
+  }
+
+  /** Ticket keys that stand in a TLS context; `problems` stands at them. */
+  ticketKeys(message: TlsSessionTicketKeys, problems: Problems): SecretSource<TicketKeysModel> {
+    const made = this.#inContext({ kind: 'ticket-keys', message }, '', problems);
+    return typeof made === 'string'
+      ? { kind: 'secret', name: made }
+      : { kind: 'inline', value: made.value as TicketKeysModel };
+  }
+
+  /**
+   * The name under which workers find the secret that a context names; `problems` stands at the SdsSecretConfig.
+   * `partial`: a validation context that completes a default one. Undefined after an error.
+   */
+  named(kind: Kind, config: SdsSecretConfig, problems: Problems, partial = false): string | undefined {
+    return config.sdsConfig === undefined
+      ? this.#fromStatic(kind, config.name, problems, partial)
+      : this.#fromDiscovery(kind, config, problems, partial);
+  }
+
+  /** The message of a static secret, for those that have to see it whole. */
+  staticMessage(kind: Kind, name: string): SecretMessage | undefined {
+    return this.#static.get(`${kind}:${name}`)?.secret;
+  }
+
+  /** The value of a declared secret, as far as it is known yet. */
+  value(name: string): SecretModel | undefined {
+    return this.#declared.get(name)?.initial;
+  }
+
+  #addStatic(secret: Secret, problems: Problems): void {
+    if (secret.type.case === undefined) return problems.error('Secret type not implemented');
+    // Nothing uses it.
+    if (secret.type.case === 'genericSecret') return;
+    const message = secretMessage(secret)!;
+    const key = `${message.kind}:${secret.name}`;
+    if (this.#static.has(key))
+      problems.error(`Duplicate static ${WORDS[message.kind].message} secret name ${secret.name}`);
+    else this.#static.set(key, { secret: message, problems: problems.at(FIELDS[message.kind]) });
+  }
+
+  /** What has no files is part of its context; files are read by name, so that they can rotate. */
+  #inContext(secret: SecretMessage, statName: string, problems: Problems): SecretModel | string {
+    const options = { name: '', statName, partial: false };
+    if (filesOf(secret).length === 0) return buildSecret(secret, options, this.#options.types, problems);
+    const name = `file:${secret.kind}:${this.#hash(secret.message)}`;
+    this.#declareFiles(secret, { ...options, name }, problems);
+    return name;
+  }
+
+  #fromStatic(kind: Kind, secretName: string, problems: Problems, partial: boolean): string | undefined {
+    const found = this.#static.get(`${kind}:${secretName}`);
+    if (found === undefined) {
+      problems.error(`${WORDS[kind].unknown}: ${secretName}`);
+      return undefined;
+    }
+    const name = `static:${kind}:${secretName}${partial ? ':part' : ''}`;
+    this.#declareFiles(found.secret, { name, statName: secretName, partial }, found.problems);
+    return name;
+  }
+
+  #declareFiles(
+    secret: SecretMessage,
+    options: { readonly name: string; readonly statName: string; readonly partial: boolean },
+    problems: Problems,
+  ): void {
+    const { name } = options;
+    if (this.#declared.has(name)) return;
+    const { types } = this.#options;
+    const directories = directoriesOf(secret);
+    this.#declared.set(name, {
+      name,
+      initial: buildSecret(secret, options, types, problems),
+      directories,
+      subscription: undefined,
+      load: async (): Promise<SecretLoad> => {
+        const found = new Problems();
+        const model = buildSecret(secret, options, types, found);
+        const error = found.list.find(({ severity }) => severity === 'error')?.message;
+        const rest = { directories: [], versionInfo: '', message: undefined };
+        return error === undefined
+          ? { ...rest, model, error: '', outcome: 'loaded' }
+          : { ...rest, model: undefined, error, outcome: 'rejected' };
+      },
+    });
+  }
+
+  #fromDiscovery(kind: Kind, config: SdsSecretConfig, problems: Problems, partial: boolean): string | undefined {
+    const at = problems.at('sds_config');
+    if (!this.#options.hasNode) {
+      at.error(
+        `${WORDS[kind].api}: node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.`,
+      );
+      return undefined;
+    }
+    const source = config.sdsConfig!.configSourceSpecifier;
+    switch (source.case) {
+      case 'path':
+        return this.#fromPath(kind, config.name, source.value, undefined, at.at('path'), partial);
+      case 'pathConfigSource':
+        return this.#fromPath(
+          kind,
+          config.name,
+          source.value.path,
+          source.value.watchedDirectory?.path,
+          at.at('path_config_source'),
+          partial,
+        );
+      case 'apiConfigSource':
+        at.at('api_config_source').error(`unsupported: the secret '${config.name}' by gRPC or REST is not implemented`);
+        return undefined;
+      case 'ads':
+        at.at('ads').error(`unsupported: the secret '${config.name}' by ADS is not implemented`);
+        return undefined;
+      default:
+        at.error(`unsupported: the secret '${config.name}' from this config source is not implemented`);
+        return undefined;
+    }
+  }
+
+  #fromPath(
+    kind: Kind,
+    resource: string,
+    path: string,
+    watched: string | undefined,
+    problems: Problems,
+    partial: boolean,
+  ): string | undefined {
+    if (!existsSync(path)) {
+      problems.error(`paths must refer to an existing path in the system: '${path}' does not exist`);
+      return undefined;
+    }
+    if (watched !== undefined && !existsSync(watched)) {
+      problems.error(`unable to add filesystem watch for file ${watched}/: No such file or directory`);
+      return undefined;
+    }
+    const name = `sds:${kind}:${path}:${resource}${partial ? ':part' : ''}`;
+    if (!this.#declared.has(name)) {
+      const file = { path, kind, resource, name, partial };
+      this.#declared.set(name, {
+        name,
+        initial: undefined,
+        directories: [watched ?? dirname(path)],
+        subscription: { resource },
+        load: () => loadSecretFile(file, this.#options.types),
+      });
+    }
+    return name;
+  }
+
+  #hash(message: Message): string {
+    const desc = this.#options.types.get(message.$typeName) as DescMessage;
+    return createHash('sha256').update(toBinary(desc, message)).digest('hex').slice(0, 16);
+  }
+}
