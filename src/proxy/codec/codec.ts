@@ -46,6 +46,7 @@ export type StreamResetReason =
   | 'local refused stream reset'
   | 'remote reset'
   | 'remote refused stream reset'
+  | 'remote error with CONNECT request'
   | 'local connection failure'
   | 'remote connection failure'
   | 'connection timeout'

@@ -13,6 +13,8 @@ export interface ConnectionOutput {
    * `flush-no-delay`: close as soon as it has left: the peer isn't sending any more. `abort`: close now. Idempotent.
    */
   close(how: 'flush' | 'flush-no-delay' | 'abort'): void;
+  /** Bytes that were written and have not left yet. Absent: not known. */
+  readonly bufferedBytes?: number;
 }
 
 /** A connection of which one direction can end before the other. */

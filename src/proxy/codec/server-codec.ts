@@ -25,6 +25,8 @@ export interface ServerCodecOwner extends ServerStreamFactory {
    * after this. Once.
    */
   onConnectionError(flood: boolean): void;
+  /** Most streams were reset soon and unanswered: the connection is aborted (`downstream_rq_too_many_premature_resets`). */
+  onTooManyPrematureResets?(): void;
 }
 
 /** Makes the HTTP/2 server codec of a connection. */
@@ -36,7 +38,7 @@ export type Http2ServerFactory = (
 
 /** Options of an HTTP/2 connection, either side. Limits are Envoy's (Http2ProtocolOptions and what HCM or cluster add). */
 export interface Http2Settings extends Http2OptionsModel {
-  /** More fields in a header section reset the stream (server: 431). */
+  /** More fields in a header section reset the stream. */
   readonly maxHeadersCount: number;
   /** The same in bytes. */
   readonly maxHeadersBytes: number;
