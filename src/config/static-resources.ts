@@ -6,8 +6,11 @@ import { buildStatsConfig } from './builders/stats-config.ts';
 import type { BuiltCluster } from './cluster-model.ts';
 import type { ListenerModel } from './listener-model.ts';
 import { checkHttpFilters } from './check-http-filters.ts';
+import { checkListenerFilters } from './check-listener-filters.ts';
 import { checkNetworkFilters } from './check-network-filters.ts';
 import { Problems, type Problem } from './problem.ts';
+import type { DeclaredSecret } from './secrets/declared-secret.ts';
+import { SecretSources } from './secrets/secret-sources.ts';
 import type { FilterRegistries } from '../filters/filter-registries.ts';
 import type { StatsConfigModel } from '../telemetry/stats/stats-config.ts';
 
@@ -15,29 +18,44 @@ import type { StatsConfigModel } from '../telemetry/stats/stats-config.ts';
 export interface StaticResources {
   readonly clusters: readonly BuiltCluster[];
   readonly listeners: readonly ListenerModel[];
+  /** What clusters and listeners use by name: files and static secrets, and what discovery delivers. */
+  readonly secrets: readonly DeclaredSecret[];
   readonly stats: StatsConfigModel;
   /** All problems: the bootstrap's own, and those that the builders found. */
   readonly problems: readonly Problem[];
 }
 
-/** Builds all static resources of a bootstrap, finding every problem at once. */
+/**
+ * Builds all static resources of a bootstrap, finding every problem at once. `ticketSeed`: what session ticket keys are
+ * derived from, random and the same for all configurations of a process.
+ */
 export async function buildStaticResources(
   loaded: LoadedBootstrap,
   filters: FilterRegistries,
+  ticketSeed: Uint8Array = new Uint8Array(),
 ): Promise<StaticResources> {
   const { bootstrap, registry: types } = loaded;
   const found = new Problems();
   const at = found.at('static_resources');
   const messages = bootstrap.staticResources;
+  const secrets = new SecretSources({
+    types,
+    secrets: messages?.secrets ?? [],
+    problems: at.at('secrets'),
+    hasNode: bootstrap.node !== undefined && bootstrap.node.id !== '' && bootstrap.node.cluster !== '',
+  });
   const clusters = (messages?.clusters ?? []).map((cluster, i) =>
-    buildCluster(cluster, at.at('clusters').at(i), types),
+    buildCluster(cluster, at.at('clusters').at(i), types, { secrets, ticketSeed }),
   );
   const names = new Set(clusters.map(({ model }) => model.name));
   const listeners = (messages?.listeners ?? []).map((listener, i) =>
     buildListener(listener, at.at('listeners').at(i), {
       types,
+      secrets,
+      ticketSeed,
       clusterExists: (name) => names.has(name),
       isKnownHttpFilter: (typeName) => filters.http.find({ name: '', typeName }) !== undefined,
+      isKnownListenerFilter: (typeName) => filters.listener.find(typeName) !== undefined,
       findNetworkFilter: (typeName) => filters.network.find(typeName),
     }),
   );
@@ -47,11 +65,12 @@ export async function buildStaticResources(
     const here = at.at('listeners').at(i);
     await checkHttpFilters(listener, filters.http, here);
     await checkNetworkFilters(listener, filters.network, here);
+    await checkListenerFilters(listener, filters.listener, here);
   }
   const problems = [
     ...loaded.problems,
     // What couldn't be read has been reported; that it is missing now is no news.
     ...withPositions(found.list, loaded.locate).filter(({ path }) => !unreadable.has(path)),
   ];
-  return { clusters, listeners, stats, problems };
+  return { clusters, listeners, secrets: secrets.declared, stats, problems };
 }

@@ -21,7 +21,7 @@ import { buildMetadata, durationMs } from './common.ts';
 import { buildDns } from './dns.ts';
 import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
 import { LB_POLICIES, buildLoadBalancing } from './load-balancing.ts';
-import { buildUpstreamTransportSocket } from './transport-socket.ts';
+import { buildUpstreamTransportSocket, type TransportSocketContext } from './transport-socket.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 import { buildUpstreamHttp } from './upstream-http-options.ts';
 
@@ -91,7 +91,13 @@ const DEFAULT_CLEANUP_INTERVAL = 5000;
  * config.cluster.v3.Cluster. `types` has to have loaded what the message's Anys hold. The model's `sharedSlot` is
  * assigned when the cluster is taken into use (see ClusterRegistry).
  */
-export function buildCluster(message: Cluster, problems: Problems, types: TypeRegistry): BuiltCluster {
+export function buildCluster(
+  message: Cluster,
+  problems: Problems,
+  types: TypeRegistry,
+  secrets: Omit<TransportSocketContext, 'types'> = {},
+): BuiltCluster {
+  const context: TransportSocketContext = { types, ...secrets };
   reportUnsupportedFields(types, message, SUPPORTED, problems);
   const discoveryType = buildDiscoveryType(message, problems);
   const common = message.commonLbConfig;
@@ -112,9 +118,9 @@ export function buildCluster(message: Cluster, problems: Problems, types: TypeRe
       ],
       problems.at('common_lb_config'),
     );
-  const transportSocket = buildTransportSocket(message.transportSocket, types, problems.at('transport_socket'));
+  const transportSocket = buildTransportSocket(message.transportSocket, context, problems.at('transport_socket'));
   const transportSocketMatches = message.transportSocketMatches.map((match, index) =>
-    buildTransportSocketMatch(match, types, problems.at('transport_socket_matches').at(index)),
+    buildTransportSocketMatch(match, context, problems.at('transport_socket_matches').at(index)),
   );
   const http = buildUpstreamHttp(message, types, problems);
   if (http.httpVersion === 'auto')
@@ -197,25 +203,25 @@ function buildDiscovery(
 
 function buildTransportSocket(
   message: TransportSocket | undefined,
-  types: TypeRegistry,
+  context: TransportSocketContext,
   problems: Problems,
 ): UpstreamTransportSocketModel {
   const config = message?.configType;
   const typeName = config?.case === 'typedConfig' ? typeNameOf(config.value.typeUrl) : '';
   if (message === undefined || typeName === RAW_BUFFER) return { kind: 'raw-buffer' };
-  return buildUpstreamTransportSocket(message, problems, { types });
+  return buildUpstreamTransportSocket(message, problems, context);
 }
 
 function buildTransportSocketMatch(
   message: TransportSocketMatch,
-  types: TypeRegistry,
+  context: TransportSocketContext,
   problems: Problems,
 ): TransportSocketMatchModel {
   if (message.transportSocket === undefined) problems.at('transport_socket').error('value is required');
   return {
     name: message.name,
     match: message.match ?? {},
-    socket: buildTransportSocket(message.transportSocket, types, problems.at('transport_socket')),
+    socket: buildTransportSocket(message.transportSocket, context, problems.at('transport_socket')),
   };
 }
 

@@ -4,15 +4,16 @@ import { typeNameOf, unpackAny } from '../../api/any.ts';
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import type { TypedConfigModel } from '../common-model.ts';
 import type { RouteBuildContext } from './route-context.ts';
+import type { TransportSocketContext } from './transport-socket.ts';
 
 /** What the build of a listener depends on besides its message. */
-export interface ListenerBuildContext {
-  /** Has loaded what the Anys of the listener hold. */
-  readonly types: TypeRegistry;
+export interface ListenerBuildContext extends TransportSocketContext {
   /** Whether a cluster of this name is configured. Absent: unknown, so nothing is checked. */
   readonly clusterExists?: RouteBuildContext['clusterExists'];
   /** Whether there is an HTTP filter whose config is of this type. */
   isKnownHttpFilter(typeName: string): boolean;
+  /** Whether there is a listener filter whose config is of this type. Absent: there are none. */
+  isKnownListenerFilter?(typeName: string): boolean;
   /** The network filter whose config is of this type, of those that come from the registry. Absent: there are none. */
   findNetworkFilter?(typeName: string): { readonly name: string; readonly isTerminal: boolean } | undefined;
 }

@@ -26,7 +26,6 @@ import type {
 import type { TlsValidationModel } from '../transport-socket-model.ts';
 import type { DeclaredSecret, SecretLoad } from './declared-secret.ts';
 import { directoriesOf, filesOf, secretMessage, type SecretMessage } from './secret-files.ts';
-import { loadSecretFile } from './secret-subscription-file.ts';
 
 export interface SecretSourcesOptions {
   readonly types: TypeRegistry;
@@ -237,7 +236,11 @@ export class SecretSources {
         initial: undefined,
         directories: [watched ?? dirname(path)],
         subscription: { resource },
-        load: () => loadSecretFile(file, this.#options.types),
+        load: async () => {
+          // Few proxies need it.
+          const { loadSecretFile } = await import('./secret-subscription-file.ts');
+          return loadSecretFile(file, this.#options.types);
+        },
       });
     }
     return name;
