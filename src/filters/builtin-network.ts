@@ -28,4 +28,23 @@ export const builtinNetworkFilters: readonly NetworkFilterRegistration[] = [
     isTerminal: false,
     load: async () => erase((await import('./network/sni-cluster.ts')).sniCluster),
   },
+  {
+    name: 'envoy.filters.network.rbac',
+    configType: network('rbac.v3.RBAC'),
+    isTerminal: false,
+    load: async () => erase((await import('./network/rbac.ts')).rbac),
+  },
+  {
+    name: 'envoy.filters.network.connection_limit',
+    configType: network('connection_limit.v3.ConnectionLimit'),
+    isTerminal: false,
+    counts: true,
+    load: async () => erase((await import('./network/connection-limit.ts')).connectionLimit),
+  },
+  {
+    name: 'envoy.filters.network.local_ratelimit',
+    configType: network('local_ratelimit.v3.LocalRateLimit'),
+    isTerminal: false,
+    load: async () => erase((await import('./network/local-ratelimit.ts')).localRateLimit),
+  },
 ];

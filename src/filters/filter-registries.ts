@@ -1,5 +1,7 @@
 import { builtinHttpFilters } from './builtin.ts';
+import { builtinListenerFilters } from './builtin-listener.ts';
 import { builtinNetworkFilters } from './builtin-network.ts';
+import { ListenerFilterRegistry } from './listener-registry.ts';
 import { NetworkFilterRegistry } from './network-registry.ts';
 import { HttpFilterRegistry } from './registry.ts';
 
@@ -7,6 +9,7 @@ import { HttpFilterRegistry } from './registry.ts';
 export interface FilterRegistries {
   readonly http: HttpFilterRegistry;
   readonly network: NetworkFilterRegistry;
+  readonly listener: ListenerFilterRegistry;
 }
 
 /** The registries of what comes with Outrigger. Nothing is loaded yet. */
@@ -14,5 +17,6 @@ export function builtinFilterRegistries(): FilterRegistries {
   return {
     http: new HttpFilterRegistry(builtinHttpFilters),
     network: new NetworkFilterRegistry(builtinNetworkFilters),
+    listener: new ListenerFilterRegistry(builtinListenerFilters),
   };
 }

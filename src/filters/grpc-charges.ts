@@ -13,13 +13,13 @@ export class GrpcCharges {
   constructor(rootStats: StatsScope, cluster: string, protocol: 'grpc' | 'grpc-web', method: string) {
     this.#stats = rootStats;
     const name = `cluster.${sanitizeStatName(cluster)}.${protocol}.`;
-    this.#prefix = method === '' ? name : `${name}${sanitizeStatName(method)}.`;
+    this.#prefix = method === '' ? name : `${name}${method}.`;
   }
 
   /** The outcome of the call; undefined: it isn't there, or not yet. */
   status(grpcStatus: string | undefined): void {
     if (grpcStatus === undefined) return;
-    this.#stats.counter(this.#prefix + sanitizeStatName(grpcStatus)).inc();
+    this.#stats.counter(this.#prefix + grpcStatus).inc();
     this.outcome(grpcStatus === '0');
   }
 

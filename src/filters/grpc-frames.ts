@@ -32,8 +32,8 @@ export class FrameCounter {
       }
       const byte = chunk[at++]!;
       if (this.#headerBytes > 0) this.#length = this.#length * 256 + byte;
+      else this.count++;
       if (++this.#headerBytes < FRAME_HEADER_SIZE) continue;
-      this.count++;
       this.#left = this.#length;
       this.#headerBytes = 0;
       this.#length = 0;

@@ -1,4 +1,5 @@
-const UNSAFE = /[^\x20-\x24\x26-\x7e]/g;
+/** As Envoy, which takes `~` for unsafe too. */
+const UNSAFE = /[^\x20-\x24\x26-\x7d]/g;
 
 /** The percent-encoding of a grpc-message (gRPC over HTTP/2, "Status-Message"); takes one character a byte. */
 export function percentEncode(message: string): string {

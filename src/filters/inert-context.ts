@@ -26,5 +26,15 @@ export function inertContext(): FactoryContext {
 /** The same for network filters; `unsupported` hears of fields that the filter names so. */
 export function inertNetworkContext(unsupported: (field: string) => void): NetworkFactoryContext {
   const { clock, random, rootStats, runtime, log } = inertContext();
-  return { clock, random, rootStats, runtime, log, unsupported, setTimer: () => () => {} };
+  return {
+    clock,
+    random,
+    rootStats,
+    runtime,
+    log,
+    unsupported,
+    shared: (_key, make) => make(),
+    sharedCount: { acquire: () => true, release() {} },
+    setTimer: () => () => {},
+  };
 }

@@ -11,6 +11,8 @@ export interface NetworkFilterRegistration {
   readonly configType: string;
   /** It ends its filter chain: the bytes go no further (echo, direct_response, ...). */
   readonly isTerminal: boolean;
+  /** Counts over all workers (`sharedCount`). */
+  readonly counts?: boolean;
   readonly load: () => Promise<NetworkFilterType>;
 }
 

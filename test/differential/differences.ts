@@ -31,4 +31,6 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
   'upstream answers with 101 unasked':
     'Envoy passes a 101 that nobody asked for on; here it is a protocol error, so that no connection can be smuggled into another protocol.',
   'overflow: POST /': ONE_READ,
+  'bridge: protobuf, answer 3':
+    'Envoy takes five bytes from the front of any answer, for the header of a gRPC frame; here an answer that is not gRPC stays whole.',
 };

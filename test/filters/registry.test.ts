@@ -34,7 +34,7 @@ describe('the registry of HTTP filters', () => {
       const type = await each.load();
       expect(type.name).toBe(each.name);
       expect(type.config.typeName).toBe(each.configType);
-      expect([type.routeConfig?.typeName]).toEqual(each.routeConfigTypes);
+      expect(type.routeConfig === undefined ? [] : [type.routeConfig.typeName]).toEqual(each.routeConfigTypes);
     },
   );
 

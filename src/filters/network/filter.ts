@@ -69,10 +69,21 @@ export interface NetworkFactoryContext {
   readonly rootStats: StatsScope;
   readonly runtime: RuntimeReader;
   readonly log: FilterLogger;
+  /** Something that filters of this worker share under a name, made by the first that asks. */
+  shared<Value>(key: string, make: () => Value): Value;
+  /** A count of this filter of this chain. */
+  readonly sharedCount: SharedCount;
   /** Names a field of the config that is set and not implemented; heard when the config is checked. */
   unsupported(field: string): void;
   /** Calls back after `delayMs` on the worker's timer wheel, in a turn of its own; the result takes it back. */
   setTimer(delayMs: number, callback: () => void): () => void;
+}
+
+/** Counts things in flight; each `acquire` that said yes needs one `release`. */
+export interface SharedCount {
+  /** Adds one, unless there are `limit` already. */
+  acquire(limit: number): boolean;
+  release(): void;
 }
 
 export type NetworkFilterForConnection = (connection: NetworkConnection) => NetworkFilter | undefined;

@@ -19,6 +19,8 @@ export interface LocalReplyStream {
   readonly info: MutableStreamInfo;
   readonly requestHeaders: HeaderMap;
   readonly route: Route | undefined;
+  /** What the client asked for, where filters may have changed the request since; undefined: as the headers say. */
+  readonly isGrpcRequest?: boolean | undefined;
 }
 
 /** A local reply as it enters the response pass. */
@@ -84,7 +86,7 @@ export class LocalReplyRenderer {
     }
     context.clear();
 
-    if (isGrpc(requestHeaders)) {
+    if (stream.isGrpcRequest ?? isGrpc(requestHeaders)) {
       asGrpc(headers, reply, body, type, requestHeaders.method === 'HEAD');
       return { headers, body: '' };
     }

@@ -17,6 +17,7 @@ import type { CompiledFilter } from './compiled-filter.ts';
 import { FilterPass, type Direction, type PassOwner } from './filter-pass.ts';
 import { FilterStream } from './filter-stream.ts';
 import { HeaderMap } from './headers.ts';
+import { isGrpc } from './normalize.ts';
 import type { RequestSink, RoutedStream, RouterLocalReply, RouterOptions } from './request-sink.ts';
 import { MutableStreamInfo } from './stream-info.ts';
 import { acceptExtendedConnect, asConnectResponse, isTunnel, upgradeType } from './upgrade.ts';
@@ -40,6 +41,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   accessLogType = 'NotSet';
   route: Route | undefined = undefined;
   internalRequest = false;
+  isGrpcRequest: boolean | undefined = undefined;
   overrideHost: string | undefined = undefined;
   overrideHostStrict = false;
   bufferLimit: number;
@@ -278,8 +280,9 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       this.#closes = true;
       return this.sendLocalReply(PROXY_ERRORS.upgradeFailed);
     }
-    if (this.#requestPass === undefined) this.passHeaders('request', headers, endStream);
-    else this.#requestPass.headers(headers, endStream);
+    if (this.#requestPass === undefined) return this.passHeaders('request', headers, endStream);
+    this.isGrpcRequest = isGrpc(headers);
+    this.#requestPass.headers(headers, endStream);
   }
 
   #beginUpgrade(): void {

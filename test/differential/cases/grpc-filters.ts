@@ -7,26 +7,36 @@ const filter = (name: string, type: string, config: object = {}) => ({
   name: `envoy.filters.http.${name}`,
   typed_config: { '@type': `${TYPE}.${type}`, ...config },
 });
-const routes = [{ match: { prefix: '/' }, route: { cluster: 'grpc' } }];
+const routesTo = (cluster: string) => [{ match: { prefix: '/' }, route: { cluster } }];
 const web = filter('grpc_web', 'grpc_web.v3.GrpcWeb');
 const stats = (config: object) => filter('grpc_stats', 'grpc_stats.v3.FilterConfig', config);
 const bridge = (config: object) => filter('grpc_http1_bridge', 'grpc_http1_bridge.v3.Config', config);
-const listener = (...filters: object[]): ListenerParts => ({ filters: filters as never, routes });
+const listener = (...filters: object[]): ListenerParts => ({ filters: filters as never, routes: routesTo('grpc') });
+/** Envoy tells the stats of allowed methods from those of any method even if they have one name: each has its cluster. */
+const counted = (cluster: string, ...filters: object[]): ListenerParts => ({
+  filters: filters as never,
+  routes: routesTo(cluster),
+});
 const abort = {
   name: 'envoy.filters.http.fault',
   typed_config: { '@type': `${TYPE}.fault.v3.HTTPFault`, abort: { http_status: 503, percentage: { numerator: 100 } } },
 };
 
-export const clusters = { grpc: { http_protocol_options: { enable_trailers: true } } };
+const trailers = { http_protocol_options: { enable_trailers: true } };
+export const clusters = { grpc: trailers, all: trailers, dots: trailers, some: trailers };
 export const listeners: Readonly<Record<string, ListenerParts>> = {
   web: listener(web),
   'web-abort': listener(web, abort),
   'web-trailers': { ...listener(web), hcm: { http_protocol_options: { enable_trailers: true } } },
-  'web-lost': { filters: [web] as never, routes: [{ match: { prefix: '/' }, route: { cluster: 'closed' } }] },
+  'web-lost': { filters: [web] as never, routes: routesTo('closed') },
   'stats-none': listener(stats({})),
-  'stats-all': listener(stats({ stats_for_all_methods: true, emit_filter_state: true, enable_upstream_stats: true })),
-  'stats-dots': listener(stats({ stats_for_all_methods: true, replace_dots_in_grpc_service_name: true })),
-  'stats-some': listener(
+  'stats-all': counted(
+    'all',
+    stats({ stats_for_all_methods: true, emit_filter_state: true, enable_upstream_stats: true }),
+  ),
+  'stats-dots': counted('dots', stats({ stats_for_all_methods: true, replace_dots_in_grpc_service_name: true })),
+  'stats-some': counted(
+    'some',
     stats({ individual_method_stats_allowlist: { services: [{ name: 'pkg.Svc', method_names: ['Call', 'Other'] }] } }),
   ),
   'stats-web': listener(web, stats({ stats_for_all_methods: true })),
@@ -36,7 +46,7 @@ export const listeners: Readonly<Record<string, ListenerParts>> = {
   'bridge-protobuf': listener(bridge({ upgrade_protobuf_to_grpc: true, ignore_query_parameters: true })),
   'bridge-lost': {
     filters: [bridge({ upgrade_protobuf_to_grpc: true })] as never,
-    routes: [{ match: { prefix: '/' }, route: { cluster: 'closed' } }],
+    routes: routesTo('closed'),
   },
 };
 
@@ -133,7 +143,13 @@ export const cases: readonly Case[] = [
   }),
   call('web: text in, binary out', 'web', { type: TEXT, body: base64(frame('a')), answer: reply }),
   call('web: binary in, text out', 'web', { type: WEB, headers: [`accept: ${TEXT}`], answer: reply }),
-  call('web: base64 that is cut off', 'web', { type: TEXT, body: base64(frame('a')).slice(0, -1), answer: reply }),
+  call(
+    'web: base64 that is cut off',
+    'web',
+    { type: TEXT, body: base64(frame('a')).slice(0, -1), answer: reply },
+    // Envoy hears of the end of a body after the last of it, here both come at once: the answer is before the end.
+    ['counters'],
+  ),
   call('web: what is not base64', 'web', { type: TEXT, body: '????', answer: reply }),
   call('web: base64 with bits too many', 'web', { type: TEXT, body: 'AAB=', answer: reply }),
   call('web: an empty text body', 'web', { type: TEXT, body: '', answer: reply }),
