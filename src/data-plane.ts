@@ -104,10 +104,12 @@ export class DataPlane implements DataPlaneLink {
       worker: this.#worker,
       filters: this.#filters.http,
       networkFilters: this.#filters.network,
+      sharedByFilters: new Map<string, unknown>(),
       routeTable: (name: string) => this.#routes.get(name),
     };
     this.#listeners = new ListenerSet(this.#worker, {
       createFilterChain: (model, _listener, scope) => createFilterChain(model, scope, environment),
+      listenerFilters: this.#filters.listener,
       drain: this.#drain,
       connectionCells: { shared, globalSlot: settings.connectionSlot, lane: index },
       nextConnectionId: () => this.#nextConnectionId(),
@@ -122,6 +124,9 @@ export class DataPlane implements DataPlaneLink {
     );
     await this.#filters.network.prepare(
       listeners.set.flatMap((listener) => networkFiltersOf(listener).map(({ config }) => config)),
+    );
+    await this.#filters.listener.prepare(
+      listeners.set.flatMap(({ listenerFilters }) => listenerFilters.map(({ config }) => config)),
     );
     if (delta.runtime !== undefined) this.#runtime.apply(delta.runtime);
     this.#clusters.apply(delta);

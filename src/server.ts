@@ -14,6 +14,7 @@ import { rawRuntimeValue } from './config/runtime.ts';
 import { buildStaticResources, type StaticResources } from './config/static-resources.ts';
 import { builtinHttpFilters } from './filters/builtin.ts';
 import { builtinNetworkFilters } from './filters/builtin-network.ts';
+import { FilterSlots } from './config/filter-slots.ts';
 import { builtinFilterRegistries } from './filters/filter-registries.ts';
 import { systemClock, type ClockTimer } from './lib/clock.ts';
 import { SystemRandom } from './lib/random.ts';
@@ -96,6 +97,7 @@ export class Server implements AsyncDisposable {
   readonly #retiring = new Map<string, ClockTimer>();
   /** Where the connections of each listener are counted; kept by name, since one that was removed still drains. */
   readonly #listenerSlots = new Map<string, number>();
+  readonly #filterSlots: FilterSlots;
   #fleet: WorkerFleet | undefined;
   #admin: AdminServer | undefined;
   #state: ServerStateName = 'PRE_INITIALIZING';
@@ -110,6 +112,11 @@ export class Server implements AsyncDisposable {
     this.#resources = resources;
     this.#concurrency = options.concurrency ?? availableParallelism();
     this.#shared = new SharedCells([], Math.max(1, this.#concurrency));
+    this.#filterSlots = new FilterSlots(
+      this.#shared,
+      connectionCellCount(this.#shared.lanes),
+      (typeName) => builtinNetworkFilters.find(({ configType }) => configType === typeName)?.counts === true,
+    );
     const { bootstrap } = loaded;
     this.#aggregator = new StatsAggregator({
       clock: this.#clock,
@@ -316,7 +323,7 @@ export class Server implements AsyncDisposable {
       log,
       onWorkerLost: (index) => {
         this.#clusters.settleLane(index);
-        for (const slot of [connectionSlot, ...this.#listenerSlots.values()])
+        for (const slot of [connectionSlot, ...this.#listenerSlots.values(), ...this.#filterSlots])
           settleConnections(this.#shared, slot, index);
       },
     });
@@ -350,7 +357,10 @@ export class Server implements AsyncDisposable {
     const remove = [...before.keys()].filter((name) => !after.has(name));
     const set = listeners
       .filter(({ name }) => before.get(name) !== after.get(name))
-      .map((listener) => ({ ...listener, connectionSlot: this.#listenerSlot(listener.name) }));
+      .map((listener) => ({
+        ...this.#filterSlots.assign(listener),
+        connectionSlot: this.#listenerSlot(listener.name),
+      }));
     const outcomes = (await this.#fleet?.apply({ listeners: { set, remove } })) ?? [];
     const failed = new Map(
       outcomes.filter(({ error }) => error !== undefined).map((outcome) => [outcome.name, outcome]),

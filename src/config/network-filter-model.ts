@@ -24,4 +24,6 @@ export interface ExtensionNetworkFilterModel {
   readonly kind: 'extension';
   readonly name: string;
   readonly config: TypedConfigModel;
+  /** First of the shared cells that it counts in over all workers; the control side fills it in. Absent: none. */
+  readonly sharedSlot?: number;
 }

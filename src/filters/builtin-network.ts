@@ -47,4 +47,10 @@ export const builtinNetworkFilters: readonly NetworkFilterRegistration[] = [
     isTerminal: false,
     load: async () => erase((await import('./network/local-ratelimit.ts')).localRateLimit),
   },
+  {
+    name: 'envoy.filters.network.set_filter_state',
+    configType: network('set_filter_state.v3.Config'),
+    isTerminal: false,
+    load: async () => erase((await import('./network/set-filter-state.ts')).setFilterState),
+  },
 ];

@@ -4,6 +4,7 @@ import type { NetworkFilterRegistry } from '../../filters/network-registry.ts';
 import type { StatsScope } from '../../telemetry/stats/stats.ts';
 import { HttpFilterChain, type FilterChainEnvironment } from '../http/http-filter-chain.ts';
 import type { FilterChain } from '../listener/listener.ts';
+import { LaneCount, LocalCount } from './lane-count.ts';
 import { NetworkChain } from './network-chain.ts';
 import { networkFilterContext } from './network-filter-context.ts';
 import { TcpProxyChain } from './tcp-proxy-chain.ts';
@@ -12,6 +13,8 @@ import { TcpProxyChain } from './tcp-proxy-chain.ts';
 export interface NetworkChainEnvironment extends FilterChainEnvironment {
   /** Its filters must have been prepared. */
   readonly networkFilters: NetworkFilterRegistry;
+  /** What network filters of this worker share by name. */
+  readonly sharedByFilters: Map<string, unknown>;
 }
 
 /**
@@ -23,13 +26,14 @@ export function createFilterChain(
   listenerScope: StatsScope,
   environment: NetworkChainEnvironment,
 ): FilterChain {
-  const { worker, networkFilters } = environment;
+  const { worker, networkFilters, sharedByFilters } = environment;
   const terminal = createTerminal(model, model.networkFilters.at(-1), listenerScope, environment);
-  const filters = model.networkFilters.flatMap((filter) =>
-    filter.kind === 'extension'
-      ? [networkFilters.compile(filter.config, networkFilterContext(filter.name, worker))]
-      : [],
-  );
+  const filters = model.networkFilters.flatMap((filter) => {
+    if (filter.kind !== 'extension') return [];
+    const { name, config, sharedSlot } = filter;
+    const count = sharedSlot === undefined ? new LocalCount() : new LaneCount(worker.shared, sharedSlot, worker.index);
+    return [networkFilters.compile(config, networkFilterContext(name, worker, sharedByFilters, count))];
+  });
   return terminal !== undefined && filters.length === 0 ? terminal : new NetworkChain(filters, terminal, worker.log);
 }
 

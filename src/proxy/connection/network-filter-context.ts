@@ -1,9 +1,14 @@
-import type { NetworkFactoryContext } from '../../filters/network/filter.ts';
+import type { NetworkFactoryContext, SharedCount } from '../../filters/network/filter.ts';
 import { Timer } from '../../lib/timer-wheel.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
-/** What the network filter `name` is given while it is compiled, and may keep. */
-export function networkFilterContext(name: string, worker: WorkerContext): NetworkFactoryContext {
+/** What the network filter `name` is given while it is compiled, and may keep. `shared`: of the worker. */
+export function networkFilterContext(
+  name: string,
+  worker: WorkerContext,
+  shared: Map<string, unknown>,
+  sharedCount: SharedCount,
+): NetworkFactoryContext {
   const { dispatcher, random, stats, runtime, log } = worker;
   return {
     clock: dispatcher.clock,
@@ -16,6 +21,11 @@ export function networkFilterContext(name: string, worker: WorkerContext): Netwo
       warn: (message) => log.warn('filter', `${name}: ${message}`),
       error: (message) => log.error('filter', `${name}: ${message}`),
     },
+    shared<Value>(key: string, make: () => Value): Value {
+      if (!shared.has(key)) shared.set(key, make());
+      return shared.get(key) as Value;
+    },
+    sharedCount,
     // Heard on the main thread, which has checked the config.
     unsupported: () => {},
     setTimer(delayMs, callback) {

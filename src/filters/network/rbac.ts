@@ -1,0 +1,124 @@
+import {
+  RBAC_EnforcementType,
+  RBACSchema,
+  type RBAC,
+} from '../../api/generated/envoy/extensions/filters/network/rbac/v3/rbac_pb.js';
+import type { RBAC as Rules } from '../../api/generated/envoy/config/rbac/v3/rbac_pb.js';
+import type { Counter } from '../../telemetry/stats/stats.ts';
+import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
+import { ConfigError, protobufConfig } from '../config-type.ts';
+import { RbacEngine, deniedDetails, type RbacVerdict } from '../rbac/rbac-engine.ts';
+import {
+  ContinueChain,
+  StopIteration,
+  type NetworkConnection,
+  type NetworkFactoryContext,
+  type NetworkFilter,
+  type NetworkFilterType,
+  type NetworkVerdict,
+} from './filter.ts';
+
+/** The namespace of what shadow rules say, in dynamic metadata. */
+const METADATA = 'envoy.filters.network.rbac';
+const COMMON_METADATA = 'envoy.common';
+
+/** envoy.filters.network.rbac: closes connections that a policy forbids, when their first byte has come. */
+export const rbac: NetworkFilterType<RBAC> = {
+  name: METADATA,
+  config: protobufConfig(RBACSchema),
+  create(config, context) {
+    const settings = new RbacSettings(config, context);
+    return (connection) => new RbacFilter(settings, connection);
+  },
+};
+
+class RbacSettings {
+  readonly engine: RbacEngine | undefined;
+  readonly shadow: RbacEngine | undefined;
+  readonly shadowPrefix: string;
+  readonly continuous: boolean;
+  readonly allowed: Counter;
+  readonly denied: Counter;
+  readonly shadowAllowed: Counter;
+  readonly shadowDenied: Counter;
+
+  constructor(config: RBAC, { rootStats, unsupported }: NetworkFactoryContext) {
+    if (config.matcher !== undefined)
+      throw new ConfigError('unsupported: matching trees are not implemented', 'matcher');
+    if (config.shadowMatcher !== undefined) unsupported('shadow_matcher');
+    this.engine = compile(config.rules, 'rules', unsupported);
+    this.shadow = compile(config.shadowRules, 'shadow_rules', unsupported);
+    this.shadowPrefix = config.shadowRulesStatPrefix;
+    this.continuous = config.enforcementType === RBAC_EnforcementType.CONTINUOUS;
+    const prefix = sanitizeStatName(config.statPrefix);
+    const scope = `${prefix}${prefix === '' || prefix.endsWith('.') ? '' : '.'}rbac.`;
+    this.allowed = rootStats.counter(`${scope}allowed`);
+    this.denied = rootStats.counter(`${scope}denied`);
+    const shadow = `${scope}${sanitizeStatName(config.shadowRulesStatPrefix)}shadow_`;
+    this.shadowAllowed = rootStats.counter(`${shadow}allowed`);
+    this.shadowDenied = rootStats.counter(`${shadow}denied`);
+  }
+}
+
+function compile(
+  rules: Rules | undefined,
+  field: string,
+  unsupported: (field: string) => void,
+): RbacEngine | undefined {
+  if (rules === undefined) return undefined;
+  try {
+    return new RbacEngine(rules, (below) => unsupported(`${field}.${below}`));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(error.message, error.path === '' ? field : `${field}.${error.path}`);
+  }
+}
+
+class RbacFilter implements NetworkFilter {
+  readonly #settings: RbacSettings;
+  readonly #connection: NetworkConnection;
+  #checked = false;
+
+  constructor(settings: RbacSettings, connection: NetworkConnection) {
+    this.#settings = settings;
+    this.#connection = connection;
+  }
+
+  onData(): NetworkVerdict {
+    if (this.#checked && !this.#settings.continuous) return ContinueChain;
+    this.#checked = true;
+    this.#checkShadow();
+    return this.#check();
+  }
+
+  #checkShadow(): void {
+    const { shadow, shadowAllowed, shadowDenied, shadowPrefix } = this.#settings;
+    if (shadow === undefined) return;
+    const { info } = this.#connection;
+    const { allowed, policy } = shadow.evaluate(info, undefined);
+    (allowed ? shadowAllowed : shadowDenied).inc();
+    const metadata = { ...info.dynamicMetadata.get(METADATA) };
+    if (policy !== '') metadata[`${shadowPrefix}shadow_effective_policy_id`] = policy;
+    metadata[`${shadowPrefix}shadow_engine_result`] = allowed ? 'allowed' : 'denied';
+    info.dynamicMetadata.set(METADATA, metadata);
+  }
+
+  #check(): NetworkVerdict {
+    const { engine, allowed, denied } = this.#settings;
+    if (engine === undefined) return ContinueChain;
+    const { info } = this.#connection;
+    const verdict: RbacVerdict = engine.evaluate(info, undefined);
+    if (engine.onlyLogs)
+      info.dynamicMetadata.set(COMMON_METADATA, {
+        ...info.dynamicMetadata.get(COMMON_METADATA),
+        access_log_hint: verdict.policy !== '',
+      });
+    if (verdict.allowed) {
+      allowed.inc();
+      return ContinueChain;
+    }
+    denied.inc();
+    this.#connection.close('abort', deniedDetails(verdict.policy));
+    return StopIteration;
+  }
+}
