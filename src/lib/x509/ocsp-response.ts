@@ -14,8 +14,7 @@ const BASIC_RESPONSE = '1.3.6.1.5.5.7.48.1.1';
 /** Reads a DER OCSPResponse; a text says what is wrong with it. Never throws. */
 export function readOcspResponse(der: Buffer): OcspResponse | string {
   const whole = readDer(der);
-  if (whole !== undefined && whole.whole.length < der.length) return 'Data contained more than a single OCSP response';
-  if (whole?.tag !== 0x30) return 'OCSP Response is not a well-formed ASN.1 SEQUENCE';
+  if (whole?.tag !== 0x30 || whole.whole.length < der.length) return 'Data contained more than a single OCSP response';
   const [status, bytes] = derChildren(whole);
   if (status?.tag !== 0x0a) return 'OCSP ResponseStatus is not a well-formed ASN.1 ENUMERATED';
   if (status.content[0] !== 0) return 'OCSP response was unsuccessful';

@@ -141,9 +141,9 @@ describe('refuses', () => {
       'address.socket_address.protocol: unsupported: UDP is not implemented',
     ],
     [
-      'TLS',
+      'a transport socket without a type',
       { filter_chains: [chain({ transport_socket: { name: 'envoy.transport_sockets.tls' } })] },
-      "filter_chains[0].transport_socket: unsupported: the transport socket 'envoy.transport_sockets.tls' is not implemented",
+      "filter_chains[0].transport_socket: Didn't find a registered implementation for 'envoy.transport_sockets.tls' with type URL: ''",
     ],
     [
       'other network filters',

@@ -132,7 +132,8 @@ function checkKey(
     key = createPrivateKey({ key: bytes, ...(passphrase !== undefined && { passphrase }) });
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;
-    if (code === 'ERR_MISSING_PASSPHRASE') return fail('09000068:PEM routines:OPENSSL_internal:BAD_PASSWORD_READ');
+    if (code === 'ERR_MISSING_PASSPHRASE' || message.includes('interrupted or cancelled'))
+      return fail('09000068:PEM routines:OPENSSL_internal:BAD_PASSWORD_READ');
     if (/bad.?decrypt/i.test(message)) return fail('1e000065:Cipher functions:OPENSSL_internal:BAD_DECRYPT');
     return fail(`0c0000be:ASN.1 encoding routines:OPENSSL_internal:WRONG_TAG (${message})`);
   }
