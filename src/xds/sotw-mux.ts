@@ -1,0 +1,244 @@
+import { create, fromBinary } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
+import { durationMs } from '../config/builders/common.ts';
+import type { Node } from '../api/generated/envoy/config/core/v3/base_pb.js';
+import {
+  DiscoveryRequestSchema,
+  ResourceSchema,
+  type DiscoveryRequest,
+  type DiscoveryResponse,
+} from '../api/generated/envoy/service/discovery/v3/discovery_pb.js';
+import { StatusSchema } from '../api/generated/google/rpc/status_pb.js';
+import type { Clock } from '../lib/clock.ts';
+import { NackPacer } from './nack-pacer.ts';
+import { resourceName } from './resource-name.ts';
+import { ResourceTtls } from './resource-ttl.ts';
+import { isWholeState } from './resource-type.ts';
+import type { ResourceWatcher, XdsResource, XdsWatch } from './resource-update.ts';
+import { WatchSet } from './watch-set.ts';
+import type { XdsMux } from './xds-mux.ts';
+
+const WRAPPER = `type.googleapis.com/${ResourceSchema.typeName}`;
+const INTERNAL = 13;
+
+export interface XdsMuxOptions {
+  readonly clock: Clock;
+  readonly node: Node;
+  /** Only the first request of a stream carries the node. */
+  readonly nodeOnFirstMessageOnly: boolean;
+  /** Runs a callback when the present job of the event loop is done; `queueMicrotask` by default. */
+  readonly defer?: (callback: () => void) => void;
+  readonly warn: (message: string) => void;
+}
+
+/** What is known of one resource type. */
+interface TypeState {
+  readonly typeUrl: string;
+  readonly watches: WatchSet;
+  readonly ttls: ResourceTtls;
+  readonly pacer: NackPacer;
+  /** Of the last response that was accepted. */
+  version: string;
+  /** Of the last response on this stream. */
+  nonce: string;
+  /** Names of the whole state that was accepted last (LDS, CDS). */
+  held: ReadonlySet<string>;
+  /** A name was asked for once: an empty list now means none, not all. */
+  named: boolean;
+  /** A request has left on this stream. */
+  asked: boolean;
+}
+
+/**
+ * The state-of-the-world variant of xDS (Envoy's docs, "xDS REST and gRPC protocol"): each request names everything
+ * that is wanted, each response holds a whole version, which is acknowledged or refused as a whole.
+ */
+export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
+  readonly #options: XdsMuxOptions;
+  readonly #types = new Map<string, TypeState>();
+  /** Types whose interest has changed since their last request. */
+  readonly #dirty = new Set<TypeState>();
+  #send: ((request: DiscoveryRequest) => void) | undefined = undefined;
+  #nodeSent = false;
+  #processing = false;
+  #flushDeferred = false;
+
+  constructor(options: XdsMuxOptions) {
+    this.#options = options;
+  }
+
+  watch(typeUrl: string, names: readonly string[] | undefined, watcher: ResourceWatcher): XdsWatch {
+    return this.#state(typeUrl).watches.add(names, watcher);
+  }
+
+  onStreamOpen(send: (request: DiscoveryRequest) => void): void {
+    this.#send = send;
+    this.#nodeSent = false;
+    this.#dirty.clear();
+    for (const state of this.#types.values()) {
+      state.nonce = '';
+      state.asked = false;
+      state.pacer.stop();
+      if (!state.watches.isEmpty) this.#request(state);
+    }
+  }
+
+  onStreamClosed(): void {
+    this.#send = undefined;
+    for (const state of this.#types.values()) {
+      state.pacer.stop();
+      state.watches.connectionFailed();
+    }
+  }
+
+  onResponse(response: DiscoveryResponse): void {
+    const { typeUrl, nonce, versionInfo } = response;
+    const state = this.#types.get(typeUrl);
+    if (state === undefined) {
+      this.#options.warn(`ignoring a response of type ${typeUrl}, which nobody asked for`);
+      return;
+    }
+    state.nonce = nonce;
+    if (state.watches.isEmpty) {
+      // Nobody is interested any more. What holds something is left unacknowledged, as in Envoy.
+      if (response.resources.length === 0) state.version = versionInfo;
+      return;
+    }
+    this.#processing = true;
+    const error = this.#apply(state, response);
+    this.#processing = false;
+    // Interests that this response gave rise to go first: a control plane that waits for the acknowledgement of
+    // clusters then knows already which endpoints are wanted.
+    this.#dirty.delete(state);
+    this.#flush();
+    if (error === '') {
+      state.version = versionInfo;
+      state.pacer.accepted();
+      this.#request(state);
+    } else state.pacer.nack(versionInfo, error, () => this.#request(state, error));
+  }
+
+  close(): void {
+    for (const { pacer, ttls } of this.#types.values()) {
+      pacer.stop();
+      ttls.close();
+    }
+  }
+
+  /** Error texts, or '' . */
+  #apply(state: TypeState, { resources, typeUrl, versionInfo }: DiscoveryResponse): string {
+    const set: XdsResource[] = [];
+    const names = new Set<string>();
+    for (const any of resources) {
+      const read = readResource(any, typeUrl);
+      if (typeof read === 'string') return read;
+      const { name, value, ttlMs, version } = read;
+      if (names.has(name)) return `duplicate resource ${name} found`;
+      names.add(name);
+      state.ttls.set(name, ttlMs);
+      // Without a body it is a heartbeat.
+      if (value !== undefined && state.watches.wants(name))
+        set.push({ name, version: version === '' ? versionInfo : version, value });
+    }
+    if (!isWholeState(typeUrl)) return state.watches.dispatch({ version: versionInfo, set, removed: [] });
+    const removed = [...state.held].filter((name) => !names.has(name));
+    const error = state.watches.dispatch({ version: versionInfo, set, removed });
+    // After a refusal some of both may be there.
+    state.held = error === '' ? names : names.union(state.held);
+    return error;
+  }
+
+  #state(typeUrl: string): TypeState {
+    let state = this.#types.get(typeUrl);
+    if (state === undefined) {
+      const made: TypeState = {
+        typeUrl,
+        watches: new WatchSet((added) => {
+          if (added.length > 0) made.named = true;
+          this.#markDirty(made);
+        }),
+        ttls: new ResourceTtls(this.#options.clock, (name) => this.#expire(made, name)),
+        pacer: new NackPacer(this.#options.clock),
+        version: '',
+        nonce: '',
+        held: new Set(),
+        named: false,
+        asked: false,
+      };
+      this.#types.set(typeUrl, (state = made));
+    }
+    return state;
+  }
+
+  #expire(state: TypeState, name: string): void {
+    state.held = new Set([...state.held].filter((other) => other !== name));
+    state.watches.dispatch({ version: state.version, set: [], removed: [name] });
+  }
+
+  #markDirty(state: TypeState): void {
+    this.#dirty.add(state);
+    if (this.#processing || this.#flushDeferred) return;
+    this.#flushDeferred = true;
+    (this.#options.defer ?? queueMicrotask)(() => {
+      this.#flushDeferred = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#send === undefined || this.#processing) return;
+    for (const state of this.#dirty) {
+      this.#dirty.delete(state);
+      if (!state.watches.isEmpty || state.asked) this.#request(state);
+    }
+  }
+
+  #request(state: TypeState, error = ''): void {
+    if (this.#send === undefined) return;
+    const { watches, typeUrl } = state;
+    const names = watches.isWildcard && state.named ? ['*', ...watches.names] : watches.names;
+    const withNode = !this.#nodeSent || !this.#options.nodeOnFirstMessageOnly;
+    this.#nodeSent = true;
+    state.asked = true;
+    this.#send(
+      create(DiscoveryRequestSchema, {
+        typeUrl,
+        versionInfo: state.version,
+        responseNonce: state.nonce,
+        resourceNames: [...names],
+        ...(withNode && { node: this.#options.node }),
+        ...(error !== '' && { errorDetail: create(StatusSchema, { code: INTERNAL, message: error }) }),
+      }),
+    );
+  }
+}
+
+interface ReadResource {
+  readonly name: string;
+  readonly version: string;
+  readonly value: Uint8Array | undefined;
+  readonly ttlMs: number | undefined;
+}
+
+/** What is in one Any of a response: a resource, or a Resource that wraps one. A text if it is of another type. */
+function readResource(any: Any, typeUrl: string): ReadResource | string {
+  if (any.typeUrl === typeUrl)
+    return { name: resourceName(any.value), version: '', value: any.value, ttlMs: undefined };
+  if (any.typeUrl !== WRAPPER)
+    return `${any.typeUrl} does not match the message-wide type URL ${typeUrl} in DiscoveryResponse`;
+  let wrapper;
+  try {
+    wrapper = fromBinary(ResourceSchema, any.value);
+  } catch (error) {
+    return `cannot read a Resource: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  const { name, version, resource, ttl } = wrapper;
+  if (resource !== undefined && resource.typeUrl !== typeUrl)
+    return `${resource.typeUrl} does not match the message-wide type URL ${typeUrl} in DiscoveryResponse`;
+  return {
+    name: name === '' && resource !== undefined ? resourceName(resource.value) : name,
+    version,
+    value: resource?.value,
+    ttlMs: durationMs(ttl),
+  };
+}

@@ -1,0 +1,113 @@
+import type { ResourceUpdate, ResourceWatcher, XdsResource, XdsWatch } from './resource-update.ts';
+
+interface Entry {
+  readonly watcher: ResourceWatcher;
+  /** Undefined: everything there is. */
+  names: ReadonlySet<string> | undefined;
+}
+
+/**
+ * All watches of one resource type on one source: what they want together, and who gets what of a response. `onChange`
+ * is called when the sum of the names has changed.
+ */
+export class WatchSet {
+  readonly #entries = new Set<Entry>();
+  readonly #counts = new Map<string, number>();
+  readonly #onChange: (added: readonly string[], removed: readonly string[]) => void;
+  #wildcards = 0;
+
+  constructor(onChange: (added: readonly string[], removed: readonly string[]) => void) {
+    this.#onChange = onChange;
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  get isWildcard(): boolean {
+    return this.#wildcards > 0;
+  }
+
+  /** Every name that some watch wants, in the order in which they were first wanted. */
+  get names(): readonly string[] {
+    return [...this.#counts.keys()];
+  }
+
+  wants(name: string): boolean {
+    return this.#wildcards > 0 || this.#counts.has(name);
+  }
+
+  /** `names` undefined: a wildcard. */
+  add(names: readonly string[] | undefined, watcher: ResourceWatcher): XdsWatch {
+    const entry: Entry = { watcher, names: undefined };
+    this.#entries.add(entry);
+    if (names === undefined) this.#wildcards++;
+    this.#replace(entry, names === undefined ? undefined : new Set(names), names === undefined);
+    return {
+      setNames: (next) => {
+        if (this.#entries.has(entry)) this.#replace(entry, new Set(next), false);
+      },
+      close: () => {
+        if (!this.#entries.delete(entry)) return;
+        if (entry.names === undefined) this.#wildcards--;
+        this.#replace(entry, new Set(), entry.names === undefined);
+      },
+    };
+  }
+
+  /** Hands each watcher its share; the error texts of those that refuse, one a line. */
+  dispatch({ version, set, removed }: ResourceUpdate): string {
+    const errors: string[] = [];
+    // Whoever begins to watch meanwhile gets its own answer.
+    const entries = Array.from(this.#entries);
+    for (const { watcher, names } of entries) {
+      const mine = names === undefined ? set : set.filter(({ name }) => names.has(name));
+      const gone = names === undefined ? removed : removed.filter((name) => names.has(name));
+      if (names !== undefined && mine.length === 0 && gone.length === 0) continue;
+      const error = deliver(watcher, version, mine, gone);
+      if (error !== '') errors.push(error);
+    }
+    return errors.join('\n');
+  }
+
+  connectionFailed(): void {
+    const entries = Array.from(this.#entries);
+    for (const { watcher } of entries) watcher.onConnectionFailure?.();
+  }
+
+  #replace(entry: Entry, next: ReadonlySet<string> | undefined, wildcardChanged: boolean): void {
+    const added: string[] = [];
+    const removed: string[] = [];
+    for (const name of next ?? []) {
+      if (entry.names?.has(name) === true) continue;
+      const count = this.#counts.get(name) ?? 0;
+      this.#counts.set(name, count + 1);
+      if (count === 0) added.push(name);
+    }
+    for (const name of entry.names ?? []) {
+      if (next?.has(name) === true) continue;
+      const count = this.#counts.get(name)! - 1;
+      if (count > 0) this.#counts.set(name, count);
+      else {
+        this.#counts.delete(name);
+        removed.push(name);
+      }
+    }
+    entry.names = next;
+    if (added.length > 0 || removed.length > 0 || wildcardChanged) this.#onChange(added, removed);
+  }
+}
+
+/** A watcher that throws is a bug of ours; it costs the update, not the stream. */
+function deliver(
+  watcher: ResourceWatcher,
+  version: string,
+  set: readonly XdsResource[],
+  removed: readonly string[],
+): string {
+  try {
+    return watcher.onUpdate({ version, set, removed });
+  } catch (error) {
+    return `internal error: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
