@@ -10,7 +10,8 @@ import type { FieldSection, SectionProblem } from './field-section.ts';
 import { writeRequest } from './field-writer.ts';
 import { MAX_STREAM_ID } from './frame.ts';
 import type { HpackEncoder } from './hpack/encoder.ts';
-import { H2Session, type SessionSide } from './session.ts';
+import type { SessionSide } from './session-side.ts';
+import { H2Session } from './session.ts';
 import { H2Stream } from './stream.ts';
 
 /**
@@ -160,7 +161,7 @@ export class H2ClientConnection implements Http2Codec, SessionSide {
       this.#peerGone = true;
       this.#owner.onGoAway();
     }
-    for (const stream of [...session.streams.values()]) {
+    for (const stream of session.streams.values()) {
       if (stream.id > last && !stream.closed) session.refuse(stream);
     }
   }

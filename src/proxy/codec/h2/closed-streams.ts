@@ -1,5 +1,5 @@
 /** How many streams that we reset are remembered: those whose last frames can still be on their way. */
-const REMEMBERED = 256;
+const REMEMBERED = 1024;
 
 /**
  * What has to be known of streams that are gone. Frames of one that we reset are ignored for a while, since the peer

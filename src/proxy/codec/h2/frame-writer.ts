@@ -157,7 +157,14 @@ export class FrameWriter {
       const to = Math.min(length, from + this.maxFrameSize);
       const flags = (from === 0 ? end : 0) | (to === length ? Flag.END_HEADERS : 0);
       out.reserve(FRAME_HEADER_SIZE + to - from);
-      writeHeader(out.bytes, out.size, to - from, from === 0 ? FrameType.HEADERS : FrameType.CONTINUATION, flags, stream);
+      writeHeader(
+        out.bytes,
+        out.size,
+        to - from,
+        from === 0 ? FrameType.HEADERS : FrameType.CONTINUATION,
+        flags,
+        stream,
+      );
       out.bytes.set(block.subarray(from, to), out.size + FRAME_HEADER_SIZE);
       out.size += FRAME_HEADER_SIZE + to - from;
       if (from > 0) this.#count(false);

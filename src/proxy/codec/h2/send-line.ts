@@ -69,7 +69,13 @@ export class SendLine {
       const { head, offset } = queue;
       const count = Math.min(head.length - offset, stream.sendWindow, this.#window, DEFAULT_MAX_FRAME_SIZE);
       const last = count === queue.bytes;
-      this.#write(stream, head, offset, offset + count, last && stream.localEnd && stream.pendingTrailers === undefined);
+      this.#write(
+        stream,
+        head,
+        offset,
+        offset + count,
+        last && stream.localEnd && stream.pendingTrailers === undefined,
+      );
       queue.advance(count);
       this.#session.stats.add(AT.pending_send_bytes, -count);
       if (!last) this.#standInLine(stream);

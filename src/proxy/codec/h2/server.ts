@@ -12,7 +12,8 @@ import type { FieldSection, SectionProblem, UnderscoreAction } from './field-sec
 import { writeResponse } from './field-writer.ts';
 import type { HpackEncoder } from './hpack/encoder.ts';
 import { PrematureResets } from './premature-resets.ts';
-import { H2Session, type SessionSide } from './session.ts';
+import type { SessionSide } from './session-side.ts';
+import { H2Session } from './session.ts';
 import { H2Stream } from './stream.ts';
 
 const AT = HTTP2_CODEC_STATS.at;

@@ -1,5 +1,12 @@
 import type { Http2Settings } from '../server-codec.ts';
-import { DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW_SIZE, ErrorCode, MAX_MAX_FRAME_SIZE, MAX_WINDOW_SIZE, Setting } from './frame.ts';
+import {
+  DEFAULT_MAX_FRAME_SIZE,
+  DEFAULT_WINDOW_SIZE,
+  ErrorCode,
+  MAX_MAX_FRAME_SIZE,
+  MAX_WINDOW_SIZE,
+  Setting,
+} from './frame.ts';
 
 /** SETTINGS as Envoy sends them, custom parameters in front of the known ones that they don't replace. */
 export function encodeSettings(settings: Http2Settings, client: boolean): Buffer {
