@@ -144,7 +144,7 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
     const removed = [...state.held].filter((name) => !names.has(name));
     const error = state.watches.dispatch({ version: versionInfo, set, removed });
     // After a refusal some of both may be there.
-    state.held = error === '' ? names : names.union(state.held);
+    state.held = error === '' ? names : new Set([...names, ...state.held]);
     return error;
   }
 
