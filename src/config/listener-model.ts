@@ -1,4 +1,5 @@
 import type { AccessLogModel, AddressModel, TypedConfigModel } from './common-model.ts';
+import type { MatcherModel } from './matcher-model.ts';
 import type { NetworkFilterModel } from './network-filter-model.ts';
 import type { DownstreamTransportSocketModel } from './transport-socket-model.ts';
 import type { Metadata } from '../filters/stream-info.ts';
@@ -14,6 +15,8 @@ export interface ListenerModel {
   readonly filterChains: readonly FilterChainModel[];
   /** Takes the connections that no chain matches. */
   readonly defaultFilterChain: FilterChainModel | undefined;
+  /** Chooses a filter chain by its name, in place of the chains' own criteria. */
+  readonly filterChainMatcher: MatcherModel<string> | undefined;
   /** In order. */
   readonly listenerFilters: readonly ListenerFilterModel[];
   readonly listenerFiltersTimeoutMs: number;

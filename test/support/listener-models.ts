@@ -9,11 +9,14 @@ import { buildListener } from '../../src/config/builders/listener.ts';
 import type { ListenerBuildContext } from '../../src/config/builders/listener-context.ts';
 import type { HcmModel } from '../../src/config/hcm-model.ts';
 import type { ListenerModel } from '../../src/config/listener-model.ts';
+import { builtinListenerFilters } from '../../src/filters/builtin-listener.ts';
 import { Problems, type Problem } from '../../src/config/problem.ts';
 
 const TYPE = 'type.googleapis.com/';
 export const HCM_TYPE = `${TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`;
 const KNOWN = 'envoy.extensions.filters.http.buffer.v3.Buffer';
+
+const LISTENER_FILTERS: ReadonlySet<string> = new Set(builtinListenerFilters.map(({ configType }) => configType));
 
 export const ROUTER: JsonObject = {
   name: 'envoy.filters.http.router',
@@ -57,6 +60,11 @@ async function build<Shape, Model>(
   const message = reader.read(desc, node) as Shape;
   if (reader.problems.length > 0) throw new Error(JSON.stringify(reader.problems));
   const problems = new Problems();
-  const context = { types, clusterExists: () => true, isKnownHttpFilter: (type: string) => type === KNOWN };
+  const context = {
+    types,
+    clusterExists: () => true,
+    isKnownHttpFilter: (type: string) => type === KNOWN,
+    isKnownListenerFilter: (type: string) => LISTENER_FILTERS.has(type),
+  };
   return { model: builder(message, problems, context), problems: problems.list };
 }

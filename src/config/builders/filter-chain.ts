@@ -1,4 +1,3 @@
-import { typeNameOf } from '../../api/any.ts';
 import type {
   FilterChain,
   FilterChainMatch,
@@ -9,6 +8,7 @@ import { buildCidrRanges } from './cidr-ranges.ts';
 import { buildMetadata, durationMs } from './common.ts';
 import type { ListenerBuildContext } from './listener-context.ts';
 import { buildNetworkFilter } from './network-filter.ts';
+import { buildDownstreamTransportSocket } from './transport-socket.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 const FIELDS = [
@@ -20,7 +20,6 @@ const FIELDS = [
   'transport_socket',
   'transport_socket_connect_timeout',
 ];
-const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
 const SOURCE_TYPES: readonly FilterChainMatchModel['sourceType'][] = ['any', 'same-ip-or-loopback', 'external'];
 
 /** config.listener.v3.FilterChain; `problems` stands at it. */
@@ -30,9 +29,6 @@ export function buildFilterChain(
   context: ListenerBuildContext,
 ): FilterChainModel {
   reportUnsupportedFields(context.types, message, FIELDS, problems);
-  if (message.useProxyProto === true)
-    problems.at('use_proxy_proto').error('unsupported: the PROXY protocol is not implemented');
-  checkTransportSocket(message, problems.at('transport_socket'));
   const filters = problems.at('filters');
   const last = message.filters.length - 1;
   return {
@@ -41,19 +37,10 @@ export function buildFilterChain(
     networkFilters: message.filters
       .map((filter, index) => buildNetworkFilter(filter, index === last, filters.at(index), context))
       .filter((filter) => filter !== undefined),
-    transportSocket: undefined,
+    transportSocket: buildDownstreamTransportSocket(message.transportSocket, problems.at('transport_socket'), context),
     transportSocketConnectTimeoutMs: durationMs(message.transportSocketConnectTimeout),
     metadata: buildMetadata(message.metadata, problems.at('metadata')),
   };
-}
-
-function checkTransportSocket(message: FilterChain, problems: Problems): void {
-  const socket = message.transportSocket;
-  if (socket === undefined) return;
-  const type = socket.configType.value;
-  if (socket.name === 'envoy.transport_sockets.raw_buffer') return;
-  if (type !== undefined && typeNameOf(type.typeUrl) === RAW_BUFFER) return;
-  problems.error(`unsupported: the transport socket '${socket.name}' is not implemented`);
 }
 
 function buildMatch(

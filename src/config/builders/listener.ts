@@ -1,15 +1,16 @@
-import { typeNameOf } from '../../api/any.ts';
 import type { SocketOption } from '../../api/generated/envoy/config/core/v3/socket_option_pb.js';
 import type { Listener } from '../../api/generated/envoy/config/listener/v3/listener_pb.js';
-import type { ListenerFilter } from '../../api/generated/envoy/config/listener/v3/listener_components_pb.js';
-import type { FilterChainMatchModel, FilterChainModel, KeepAliveModel, ListenerModel } from '../listener-model.ts';
+import type { FilterChainModel, KeepAliveModel, ListenerFilterModel, ListenerModel } from '../listener-model.ts';
 import type { AddressModel } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
 import { parseIpAddress } from '../../lib/ip-address.ts';
 import { buildAccessLogs } from './access-log.ts';
 import { buildAddress, buildMetadata, durationMs } from './common.ts';
 import { buildFilterChain } from './filter-chain.ts';
+import { overlappingChain } from './filter-chain-overlap.ts';
+import { buildFilterChainMatcher } from './filter-chain-matcher.ts';
 import type { ListenerBuildContext } from './listener-context.ts';
+import { buildListenerFilter, ORIGINAL_DST_FILTER, PROXY_PROTOCOL_FILTER } from './listener-filter.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 const FIELDS = [
@@ -46,8 +47,6 @@ const FIFTEEN_SECONDS_MS = 15_000;
 /** What Envoy asks of listen(2) where nothing is configured is the system's limit; Node's default is 511. */
 const BACKLOG = 4096;
 const DIRECTIONS: readonly ListenerModel['trafficDirection'][] = ['unspecified', 'inbound', 'outbound'];
-const TLS_INSPECTOR = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
-const HTTP_INSPECTOR = 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector';
 
 const SOL_SOCKET = 1n;
 const SO_KEEPALIVE = 9n;
@@ -63,7 +62,8 @@ export function buildListener(message: Listener, problems: Problems, context: Li
   refuseOtherKinds(message, problems);
   const chains = problems.at('filter_chains');
   const filterChains = message.filterChains.map((chain, index) => buildFilterChain(chain, chains.at(index), context));
-  checkDistinct(filterChains, chains);
+  if (message.filterChainMatcher === undefined) checkDistinct(filterChains, chains);
+  else checkNamed(message, chains);
   const ofDefault = message.defaultFilterChain;
   const address = buildIpAddress(message.address, problems.at('address'));
   return {
@@ -78,7 +78,10 @@ export function buildListener(message: Listener, problems: Problems, context: Li
     filterChains,
     defaultFilterChain:
       ofDefault === undefined ? undefined : buildFilterChain(ofDefault, problems.at('default_filter_chain'), context),
-    listenerFilters: buildListenerFilters(message.listenerFilters, filterChains, problems.at('listener_filters')),
+    filterChainMatcher:
+      message.filterChainMatcher &&
+      buildFilterChainMatcher(message.filterChainMatcher, problems.at('filter_chain_matcher'), context.types),
+    listenerFilters: buildListenerFilters(message, problems.at('listener_filters'), context),
     listenerFiltersTimeoutMs: durationMs(message.listenerFiltersTimeout) ?? FIFTEEN_SECONDS_MS,
     continueOnListenerFiltersTimeout: message.continueOnListenerFiltersTimeout,
     perConnectionBufferLimitBytes: message.perConnectionBufferLimitBytes ?? MEBIBYTE,
@@ -105,10 +108,6 @@ function refuseOtherKinds(message: Listener, problems: Problems): void {
     problems.at('api_listener').error('unsupported: API listeners are not implemented');
   if (message.listenerSpecifier.case === 'internalListener')
     problems.at('internal_listener').error('unsupported: internal listeners are not implemented');
-  if (message.filterChainMatcher !== undefined)
-    problems.at('filter_chain_matcher').error('unsupported: matching trees are not implemented');
-  if (message.useOriginalDst === true)
-    problems.at('use_original_dst').error('unsupported: original destinations are not implemented');
   if (message.filterChains.length === 0 && message.defaultFilterChain === undefined)
     problems.at('filter_chains').error('no filter chains specified');
 }
@@ -127,35 +126,49 @@ function buildIpAddress(message: Listener['address'], problems: Problems): Addre
 
 function checkDistinct(chains: readonly FilterChainModel[], problems: Problems): void {
   const seen = new Map<string, string>();
+  let isDistinct = true;
   chains.forEach(({ name, match }, index) => {
     const key = JSON.stringify(match);
     const other = seen.get(key);
-    if (other !== undefined)
+    if (other !== undefined) {
+      isDistinct = false;
       problems.at(index).error(`filter chain '${name}' has the same matching rules defined as '${other}'`);
+    }
     seen.set(key, name);
   });
+  const overlapping = isDistinct ? overlappingChain(chains) : undefined;
+  if (overlapping !== undefined)
+    problems.at(overlapping).error('multiple filter chains with overlapping matching rules are defined');
 }
 
-/** An inspector that no chain waits for changes nothing; all other listener filters are needed. */
-function buildListenerFilters(
-  messages: readonly ListenerFilter[],
-  chains: readonly FilterChainModel[],
-  problems: Problems,
-): [] {
-  const asked = chains.some(({ match }) => needsInspection(match));
-  messages.forEach((message, index) => {
+/** A matching tree names chains. */
+function checkNamed({ filterChains }: Listener, problems: Problems): void {
+  const seen = new Set<string>();
+  filterChains.forEach(({ name, filterChainMatch }, index) => {
     const at = problems.at(index);
-    const type = message.configType.case === 'typedConfig' ? typeNameOf(message.configType.value.typeUrl) : '';
-    const inspector = type === TLS_INSPECTOR || type === HTTP_INSPECTOR;
-    const reason = `the listener filter '${message.name}'${type === '' ? '' : ` (${type})`} is not implemented`;
-    if (inspector && !asked) at.unsupported('typed_config', reason);
-    else at.at('typed_config').error(`unsupported: ${reason}`);
+    if (filterChainMatch !== undefined)
+      at.at('filter_chain_match').error(
+        `filter chain '${name}' must not set filter_chain_match when filter_chain_matcher is used`,
+      );
+    if (name === '') at.error('name of a filter chain is required when filter_chain_matcher is used');
+    else if (seen.has(name)) at.error(`filter chain '${name}' is defined twice`);
+    seen.add(name);
   });
-  return [];
 }
 
-function needsInspection(match: FilterChainMatchModel): boolean {
-  return match.serverNames.length > 0 || match.applicationProtocols.length > 0 || match.transportProtocol !== '';
+function buildListenerFilters(
+  message: Listener,
+  problems: Problems,
+  context: ListenerBuildContext,
+): readonly ListenerFilterModel[] {
+  const filters = message.listenerFilters
+    .map((filter, index) => buildListenerFilter(filter, problems.at(index), context))
+    .filter((filter) => filter !== undefined);
+  if (message.useOriginalDst === true) filters.push(ORIGINAL_DST_FILTER);
+  // Envoy asks the first chain only.
+  const chain = message.filterChains[0] ?? message.defaultFilterChain;
+  if (chain?.useProxyProto === true) filters.push(PROXY_PROTOCOL_FILTER);
+  return filters;
 }
 
 /** Of the socket options those that Node can set: SO_KEEPALIVE and TCP_KEEPIDLE. */

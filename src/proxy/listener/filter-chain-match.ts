@@ -1,140 +1,214 @@
 import type { FilterChainMatchModel, FilterChainModel } from '../../config/listener-model.ts';
-import { cidrContains, parseCidr, type CidrRange } from '../../lib/cidr.ts';
-import { isLoopback, parseIpAddress, type IpAddress } from '../../lib/ip-address.ts';
+import type { MatcherModel } from '../../config/matcher-model.ts';
 import type { ConnectionInfo } from '../../filters/stream-info.ts';
+import { parseCidr } from '../../lib/cidr.ts';
+import { parseIpAddress } from '../../lib/ip-address.ts';
+import { PrefixMap } from '../../lib/prefix-map.ts';
+import { connectionInput } from '../matching/connection-inputs.ts';
+import { compileMatcher } from '../matching/matcher.ts';
+import { isLocalConnection } from '../matching/source-type.ts';
 
-/** A filter chain with its criteria parsed; `chain` is whatever the owner makes of the model. */
-interface Candidate<Chain> {
-  readonly chain: Chain;
-  readonly match: FilterChainMatchModel;
-  readonly destination: readonly CidrRange[];
-  readonly directSource: readonly CidrRange[];
-  readonly source: readonly CidrRange[];
-}
+/** Chooses the filter chain of a connection. Undefined: no chain wants it. */
+export type FilterChainMatcher<Chain> = (connection: ConnectionInfo) => Chain | undefined;
 
-/** How well a candidate's criterion fits: -1 = not, 0 = it has none, more is more specific. */
-type Rank<Chain> = (candidate: Candidate<Chain>) => number;
-
-/** Detected by listener filters; a plain connection without them is this. */
-const RAW_BUFFER = 'raw_buffer';
+type Pair<Chain> = readonly [FilterChainModel, Chain];
+/** Undefined: nothing below this point matches, which is final: no other branch is tried. */
+type Node<Chain> = (connection: ConnectionInfo) => Chain | undefined;
+type Compile<Chain> = (pairs: readonly Pair<Chain>[]) => Node<Chain>;
 
 /**
- * Chooses the filter chain of a connection by Envoy's fixed order of criteria: destination port, destination address,
+ * Compiles the choice among filter chains, by Envoy's fixed order of criteria: destination port, destination address,
  * server name, transport protocol, application protocols, direct source address, source type, source address, source
- * port. Each step keeps the candidates whose criterion fits best and forgets the others for good.
+ * port. Each criterion is one lookup; what it finds is searched by the next one, and there is no way back. A criterion
+ * that no chain has costs nothing. `pairs` pairs each model with what a match yields; `fallback` is the default chain.
  */
-export class FilterChainMatcher<Chain> {
-  readonly #candidates: readonly Candidate<Chain>[];
-  readonly #only: Chain | undefined;
-  readonly #fallback: Chain | undefined;
+export function compileFilterChainMatch<Chain>(
+  pairs: readonly Pair<Chain>[],
+  fallback: Chain | undefined,
+): FilterChainMatcher<Chain> {
+  if (pairs.length === 0) return () => fallback;
+  const root = byKey<Chain>(
+    ({ destinationPort }) => (destinationPort === undefined ? [] : [destinationPort]),
+    ({ localIp, localPort }) => (localIp === '' ? undefined : localPort),
+    byRange(
+      ({ prefixRanges }) => prefixRanges,
+      ({ localIp }) => localIp,
+      byServerName(
+        byKey(
+          ({ transportProtocol }) => (transportProtocol === '' ? [] : [transportProtocol]),
+          ({ transportProtocol }) => transportProtocol || RAW_BUFFER,
+          byApplicationProtocol(
+            byRange(
+              ({ directSourcePrefixRanges }) => directSourcePrefixRanges,
+              ({ directRemoteIp }) => directRemoteIp,
+              byKey(
+                ({ sourceType }) => (sourceType === 'any' ? [] : [sourceType]),
+                (connection) => (isLocalConnection(connection) ? 'same-ip-or-loopback' : 'external'),
+                byRange(
+                  ({ sourcePrefixRanges }) => sourcePrefixRanges,
+                  ({ remoteIp }) => remoteIp,
+                  byKey(
+                    ({ sourcePorts }) => sourcePorts,
+                    ({ remotePort }) => remotePort,
+                    // The config was refused if two chains had the same criteria.
+                    ([first]) => {
+                      const chain = first![1];
+                      return () => chain;
+                    },
+                  ),
+                ),
+              ),
+            ),
+          ),
+        ),
+      ),
+    ),
+  )(pairs);
+  return fallback === undefined ? root : (connection) => root(connection) ?? fallback;
+}
 
-  /** `chains` pairs each model with what a match yields; `fallback` is the default filter chain. */
-  constructor(chains: readonly (readonly [FilterChainModel, Chain])[], fallback: Chain | undefined) {
-    this.#fallback = fallback;
-    this.#candidates = chains.map(([{ match }, chain]) => ({
-      chain,
-      match,
-      destination: parse(match.prefixRanges),
-      directSource: parse(match.directSourcePrefixRanges),
-      source: parse(match.sourcePrefixRanges),
-    }));
-    this.#only = chains.length === 1 && isCatchAll(chains[0]![0].match) ? chains[0]![1] : undefined;
-  }
+/** The choice by a matching tree: `filter_chain_matcher`, whose actions name chains. */
+export function compileFilterChainTree<Chain>(
+  model: MatcherModel<string>,
+  pairs: readonly Pair<Chain>[],
+  fallback: Chain | undefined,
+): FilterChainMatcher<Chain> {
+  const byName = new Map(pairs.map(([{ name }, chain]) => [name, { chain }]));
+  const matcher = compileMatcher(model, {
+    compileInput: connectionInput,
+    compileAction: (name: string) => byName.get(name) ?? { chain: undefined },
+  });
+  return (connection) => {
+    const match = matcher(connection);
+    // A name that no chain has matches nothing, the default chain included.
+    return match === undefined ? fallback : match.chain;
+  };
+}
 
-  /** Undefined: no chain wants the connection. */
-  match(connection: ConnectionInfo): Chain | undefined {
-    if (this.#only !== undefined) return this.#only;
-    const local = parseIpAddress(connection.localIp);
-    const direct = parseIpAddress(connection.directRemoteIp);
-    const remote = parseIpAddress(connection.remoteIp);
-    const name = connection.requestedServerName;
-    const steps: readonly Rank<Chain>[] = [
-      ({ match }) => exact(match.destinationPort, connection.localPort),
-      ({ destination }) => byRange(destination, local),
-      ({ match }) => byServerName(match.serverNames, name),
-      ({ match }) => (match.transportProtocol === '' ? 0 : match.transportProtocol === RAW_BUFFER ? 1 : -1),
-      // No application protocol is known without a listener filter that looks for it.
-      ({ match }) => (match.applicationProtocols.length === 0 ? 0 : -1),
-      ({ directSource }) => byRange(directSource, direct),
-      ({ match }) => bySourceType(match.sourceType, connection, remote),
-      ({ source }) => byRange(source, remote),
-      ({ match }) => (match.sourcePorts.length === 0 ? 0 : match.sourcePorts.includes(connection.remotePort) ? 1 : -1),
-    ];
-    let left = this.#candidates;
-    for (const rank of steps) {
-      left = best(left, rank);
-      if (left.length === 0) return this.#fallback;
+/** Undetected is plain. */
+const RAW_BUFFER = 'raw_buffer';
+
+/** The pairs by each value of a criterion that they name, and those that name none. */
+function group<Chain>(
+  pairs: readonly Pair<Chain>[],
+  valuesOf: (match: FilterChainMatchModel) => readonly (string | number)[],
+): { readonly groups: Map<string | number, Pair<Chain>[]>; readonly rest: Pair<Chain>[] } {
+  const groups = new Map<string | number, Pair<Chain>[]>();
+  const rest: Pair<Chain>[] = [];
+  for (const pair of pairs) {
+    const values = new Set(valuesOf(pair[0].match));
+    if (values.size === 0) rest.push(pair);
+    for (const value of values) {
+      const known = groups.get(value);
+      if (known === undefined) groups.set(value, [pair]);
+      else known.push(pair);
     }
-    return left[0]!.chain;
   }
+  return { groups, rest };
 }
 
-function best<Chain>(candidates: readonly Candidate<Chain>[], rank: Rank<Chain>): readonly Candidate<Chain>[] {
-  let most = 0;
-  let kept: Candidate<Chain>[] = [];
-  for (const candidate of candidates) {
-    const value = rank(candidate);
-    if (value > most) {
-      most = value;
-      kept = [];
-    }
-    if (value === most) kept.push(candidate);
-  }
-  return kept;
+function nothing(): undefined {
+  return undefined;
 }
 
-function exact(wanted: number | undefined, actual: number): number {
-  return wanted === undefined ? 0 : wanted === actual ? 1 : -1;
+function compileRest<Chain>(rest: readonly Pair<Chain>[], next: Compile<Chain>): Node<Chain> {
+  return rest.length === 0 ? nothing : next(rest);
 }
 
-/** The length of the longest range that holds the address, plus one. */
-function byRange(ranges: readonly CidrRange[], address: IpAddress | undefined): number {
-  if (ranges.length === 0) return 0;
-  let longest = -1;
-  for (const range of ranges)
-    if (address !== undefined && cidrContains(range, address)) longest = Math.max(longest, range.length + 1);
-  return longest;
+function compileGroups<Chain>(
+  groups: ReadonlyMap<string | number, readonly Pair<Chain>[]>,
+  next: Compile<Chain>,
+): Map<string | number, Node<Chain>> {
+  return new Map(Array.from(groups, ([value, group]) => [value, next(group)]));
 }
 
-/** An exact name beats any wildcard, a longer wildcard a shorter one. */
-function byServerName(names: readonly string[], actual: string): number {
-  if (names.length === 0) return 0;
-  let longest = -1;
-  for (const name of names) {
-    if (name === actual) return Infinity;
-    if (name.startsWith('*.') && actual.endsWith(name.slice(1)) && actual.length >= name.length)
-      longest = Math.max(longest, name.length);
-  }
-  return longest;
+function byKey<Chain>(
+  valuesOf: (match: FilterChainMatchModel) => readonly (string | number)[],
+  keyOf: (connection: ConnectionInfo) => string | number | undefined,
+  next: Compile<Chain>,
+): Compile<Chain> {
+  return (pairs) => {
+    const { groups, rest } = group(pairs, valuesOf);
+    if (groups.size === 0) return next(pairs);
+    const nodes = compileGroups(groups, next);
+    const ofRest = compileRest(rest, next);
+    return (connection) => {
+      const key = keyOf(connection);
+      return ((key === undefined ? undefined : nodes.get(key)) ?? ofRest)(connection);
+    };
+  };
 }
 
-function bySourceType(
-  type: FilterChainMatchModel['sourceType'],
-  connection: ConnectionInfo,
-  remote: IpAddress | undefined,
-): number {
-  if (type === 'any') return 0;
-  const local =
-    remote === undefined ||
-    isLoopback(remote) ||
-    (connection.remoteIp !== '' && connection.remoteIp === connection.localIp);
-  return local === (type === 'same-ip-or-loopback') ? 1 : -1;
+/** The longest range that holds the address. */
+function byRange<Chain>(
+  rangesOf: (match: FilterChainMatchModel) => readonly string[],
+  ipOf: (connection: ConnectionInfo) => string,
+  next: Compile<Chain>,
+): Compile<Chain> {
+  return (pairs) => {
+    const { groups, rest } = group(pairs, (match) => canonical(rangesOf(match)));
+    if (groups.size === 0) return next(pairs);
+    const nodes = new PrefixMap<Node<Chain>>();
+    for (const [range, members] of groups) nodes.set(parseCidr(range as string)!, next(members));
+    const ofRest = compileRest(rest, next);
+    return (connection) => {
+      const address = parseIpAddress(ipOf(connection));
+      return ((address === undefined ? undefined : nodes.longest(address)) ?? ofRest)(connection);
+    };
+  };
 }
 
-function isCatchAll(match: FilterChainMatchModel): boolean {
-  return (
-    match.destinationPort === undefined &&
-    match.prefixRanges.length === 0 &&
-    match.serverNames.length === 0 &&
-    match.transportProtocol === '' &&
-    match.applicationProtocols.length === 0 &&
-    match.directSourcePrefixRanges.length === 0 &&
-    match.sourceType === 'any' &&
-    match.sourcePrefixRanges.length === 0 &&
-    match.sourcePorts.length === 0
-  );
+/** Ranges that are the same although they are written in two ways get one text: host bits are cleared. */
+function canonical(ranges: readonly string[]): string[] {
+  return ranges.flatMap((text) => {
+    const range = parseCidr(text);
+    if (range === undefined) return [];
+    const bytes: number[] = [];
+    range.words.forEach((word, index) => {
+      const bits = Math.max(0, Math.min(32, range.length - 32 * index));
+      const kept = bits === 0 ? 0 : (word >>> (32 - bits)) * 2 ** (32 - bits);
+      bytes.push(kept >>> 24, (kept >>> 16) & 255, (kept >>> 8) & 255, kept & 255);
+    });
+    if (range.v4) return [`${bytes.join('.')}/${range.length}`];
+    const groups: string[] = [];
+    for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! * 256 + bytes[i + 1]!).toString(16));
+    return [`${groups.join(':')}/${range.length}`];
+  });
 }
 
-function parse(ranges: readonly string[]): readonly CidrRange[] {
-  return ranges.map(parseCidr).filter((range) => range !== undefined);
+/** The very name, else its longest wildcard. */
+function byServerName<Chain>(next: Compile<Chain>): Compile<Chain> {
+  return (pairs) => {
+    const { groups, rest } = group(pairs, ({ serverNames }) => serverNames);
+    if (groups.size === 0) return next(pairs);
+    const nodes = compileGroups(groups, next);
+    const ofRest = compileRest(rest, next);
+    return (connection) => {
+      const name = connection.requestedServerName;
+      let node = name === '' ? undefined : nodes.get(name);
+      for (let dot = name.indexOf('.', 1); node === undefined && dot !== -1; dot = name.indexOf('.', dot + 1))
+        node = nodes.get(`*${name.slice(dot)}`);
+      return (node ?? ofRest)(connection);
+    };
+  };
+}
+
+/** The first of the client's protocols that some chain names. */
+function byApplicationProtocol<Chain>(next: Compile<Chain>): Compile<Chain> {
+  return (pairs) => {
+    const { groups, rest } = group(pairs, ({ applicationProtocols }) => applicationProtocols);
+    if (groups.size === 0) return next(pairs);
+    const nodes = compileGroups(groups, next);
+    const ofRest = compileRest(rest, next);
+    return (connection) => {
+      const { applicationProtocols } = connection;
+      if (applicationProtocols !== undefined) {
+        for (const name of applicationProtocols) {
+          const node = nodes.get(name);
+          if (node !== undefined) return node(connection);
+        }
+      }
+      return ofRest(connection);
+    };
+  };
 }

@@ -18,7 +18,7 @@ import type { DownstreamTransportSocket } from '../transport-socket/transport-so
 import type { WorkerContext } from '../worker-context.ts';
 import { ConnectionLimit, type ConnectionCells } from './connection-limit.ts';
 import type { Drain } from './drain.ts';
-import { FilterChainMatcher } from './filter-chain-match.ts';
+import { compileFilterChainMatch, compileFilterChainTree, type FilterChainMatcher } from './filter-chain-match.ts';
 import { ListenSocket } from './listen-socket.ts';
 import { compileListenerFilters, type CompiledListenerFilter } from './listener-filters.ts';
 import { PendingConnection, type PendingEnd, type PendingOwner } from './pending-connection.ts';
@@ -237,7 +237,10 @@ export class Listener implements PendingOwner {
     const fallback = ofDefault === undefined ? undefined : this.#activate(ofDefault, model);
     const chains = pairs.map(([, active]) => active);
     if (fallback !== undefined) chains.push(fallback);
-    return [chains, new FilterChainMatcher(pairs, fallback)];
+    const tree = model.filterChainMatcher;
+    const matcher =
+      tree === undefined ? compileFilterChainMatch(pairs, fallback) : compileFilterChainTree(tree, pairs, fallback);
+    return [chains, matcher];
   }
 
   #compileFilters(model: ListenerModel): readonly CompiledListenerFilter[] {
@@ -398,7 +401,7 @@ export class Listener implements PendingOwner {
       }
     }
     if (info.transportProtocol === '') info.transportProtocol = 'raw_buffer';
-    const active = this.#matcher.match(info);
+    const active = this.#matcher(info);
     if (active === undefined) {
       this.#stats.inc(AT.no_filter_chain_match);
       this.#limit?.release();

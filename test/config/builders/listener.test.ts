@@ -7,7 +7,7 @@ const matching = (match: JsonObject): JsonObject => ({ filter_chains: [chain({ f
 const any = (type: string): JsonObject => ({ '@type': `type.googleapis.com/${type}` });
 const listenerFilter = (name: string, type: string): JsonObject => ({ name, typed_config: any(type) });
 const TLS_INSPECTOR = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
-const ORIGINAL_DST = 'envoy.extensions.filters.listener.original_dst.v3.OriginalDst';
+const ORIGINAL_SRC = 'envoy.extensions.filters.listener.original_src.v3.OriginalSrc';
 
 async function errorsOf(config: JsonObject): Promise<string[]> {
   const { problems } = await buildListenerModel(config);
@@ -165,19 +165,24 @@ describe('refuses', () => {
       'filter_chains[0].filters[0]: Error: terminal filter named hcm of type envoy.filters.network.http_connection_manager must be the last filter in a network filter chain.',
     ],
     [
-      'original destinations',
-      { use_original_dst: true },
-      'use_original_dst: unsupported: original destinations are not implemented',
+      'listener filters that we lack',
+      { listener_filters: [listenerFilter('o', ORIGINAL_SRC)] },
+      `listener_filters[0].typed_config: unsupported: the listener filter 'o' (${ORIGINAL_SRC}) is not implemented`,
     ],
     [
-      'listener filters that are needed',
-      { listener_filters: [listenerFilter('o', ORIGINAL_DST)] },
-      `listener_filters[0].typed_config: unsupported: the listener filter 'o' (${ORIGINAL_DST}) is not implemented`,
+      'listener filters that nobody knows',
+      { listener_filters: [{ name: 'x' }] },
+      "listener_filters[0].typed_config: Didn't find a registered implementation for 'x' with type URL: ''",
     ],
     [
-      'inspectors that a chain asks for',
-      { ...matching({ server_names: ['a'] }), listener_filters: [listenerFilter('t', TLS_INSPECTOR)] },
-      `listener_filters[0].typed_config: unsupported: the listener filter 't' (${TLS_INSPECTOR}) is not implemented`,
+      'chains that overlap',
+      {
+        filter_chains: [
+          chain({ name: 'a', filter_chain_match: { server_names: ['a', 'b'], source_ports: [1, 2] } }),
+          chain({ name: 'b', filter_chain_match: { server_names: ['b', 'c'], source_ports: [2] } }),
+        ],
+      },
+      'filter_chains[1]: multiple filter chains with overlapping matching rules are defined',
     ],
   ] as [string, JsonObject, string][])('%s', async (_, config, message) => {
     expect(await errorsOf(config)).toEqual([message]);
@@ -196,12 +201,76 @@ describe('names', () => {
       { socket_options: [{ level: 1, name: 15, int_value: 1 }] },
       ['unsupported socket_options[0].name'],
     ],
-    [
-      'inspectors that nobody waits for',
-      { listener_filters: [listenerFilter('t', TLS_INSPECTOR)] },
-      ['unsupported listener_filters[0].typed_config'],
-    ],
   ] as [string, JsonObject, string[]][])('%s', async (_, config, wanted) => {
     expect((await unsupportedIn(config)).sort()).toEqual(wanted);
+  });
+});
+
+describe('listener filters', () => {
+  const names = async (config: JsonObject): Promise<string[]> => {
+    const { model, problems } = await buildListenerModel(config);
+    expect(problems).toEqual([]);
+    return model.listenerFilters.map(({ config: { typeName } }) => typeName.replace(/^.*listener\./, ''));
+  };
+
+  test('in order, and behind them those that flags stand for', async () => {
+    expect(
+      await names({
+        listener_filters: [listenerFilter('t', TLS_INSPECTOR)],
+        use_original_dst: true,
+        filter_chains: [chain({ use_proxy_proto: true })],
+      }),
+    ).toEqual(['tls_inspector.v3.TlsInspector', 'original_dst.v3.OriginalDst', 'proxy_protocol.v3.ProxyProtocol']);
+  });
+
+  test('with the connections that they are skipped for', async () => {
+    const { model } = await buildListenerModel({
+      listener_filters: [
+        {
+          ...listenerFilter('t', TLS_INSPECTOR),
+          filter_disabled: {
+            or_match: {
+              rules: [
+                { destination_port_range: { start: 1, end: 3 } },
+                { not_match: { and_match: { rules: [{ any_match: true }, { any_match: true }] } } },
+              ],
+            },
+          },
+        },
+      ],
+    });
+    expect(model.listenerFilters[0]!.disabled).toEqual({
+      kind: 'or',
+      rules: [
+        { kind: 'destination-port', start: 1, end: 3 },
+        { kind: 'not', rule: { kind: 'and', rules: [{ kind: 'any' }, { kind: 'any' }] } },
+      ],
+    });
+  });
+});
+
+test('a matching tree in place of criteria', async () => {
+  const { model, problems } = await buildListenerModel({
+    filter_chains: [chain({ name: 'a' }), chain({ name: 'b' })],
+    filter_chain_matcher: {
+      matcher_tree: {
+        input: {
+          name: 'port',
+          typed_config: any('envoy.extensions.matching.common_inputs.network.v3.DestinationPortInput'),
+        },
+        exact_match_map: {
+          map: { 80: { action: { name: 'a', typed_config: { ...any('google.protobuf.StringValue'), value: 'a' } } } },
+        },
+      },
+      on_no_match: { action: { name: 'b', typed_config: { ...any('google.protobuf.StringValue'), value: 'b' } } },
+    },
+  });
+  expect(problems).toEqual([]);
+  expect(model.filterChainMatcher).toEqual({
+    kind: 'tree',
+    input: { kind: 'destination-port', path: [] },
+    by: 'exact',
+    entries: [{ keys: ['80'], onMatch: { kind: 'action', action: 'a' }, exclusive: false }],
+    onNoMatch: { kind: 'action', action: 'b' },
   });
 });
