@@ -89,6 +89,12 @@ export class ClusterControl {
       cells,
       reclaimer,
       this.#stats,
+      {
+        matches: this.model.transportSocketMatches,
+        counters: this.model.transportSocketMatches.map(({ name }) =>
+          this.#scope.counter(`${sanitizeStatName(name)}.total_match_count`),
+        ),
+      },
     );
   }
 

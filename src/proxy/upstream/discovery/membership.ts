@@ -7,7 +7,8 @@ import type {
 } from '../../../config/cluster-model.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { SharedCells } from '../../../lib/shared-cells.ts';
-import type { StatBlock } from '../../../telemetry/stats/stats.ts';
+import type { TransportSocketMatchModel } from '../../../config/transport-socket-model.ts';
+import type { Counter, StatBlock } from '../../../telemetry/stats/stats.ts';
 import type { CellReclaimer } from '../cell-reclaimer.ts';
 import { CLUSTER_STATS } from '../cluster-stats.ts';
 import {
@@ -19,6 +20,15 @@ import {
   hostCellCount,
 } from '../host-cells.ts';
 import { formatAddress } from '../host.ts';
+import { matchTransportSocket } from '../transport-socket-choice.ts';
+
+/** A cluster's transport_socket_matches, and what counts the endpoints that each was chosen for. */
+export interface TransportSocketCount {
+  readonly matches: readonly TransportSocketMatchModel[];
+  readonly counters: readonly Counter[];
+}
+
+const NO_MATCHES: TransportSocketCount = { matches: [], counters: [] };
 
 /**
  * The hosts of one cluster on the control thread: gives each its cells in shared memory, which stay its own as long as
@@ -31,6 +41,7 @@ export class Membership {
   readonly #reclaimer: CellReclaimer;
   readonly #stats: StatBlock;
   readonly #showMaxWeight: boolean;
+  readonly #transportSockets: TransportSocketCount;
   #slots = new Map<string, number>();
   #hostSet: HostSetModel;
 
@@ -41,6 +52,7 @@ export class Membership {
     cells: SharedCells,
     reclaimer: CellReclaimer,
     stats: StatBlock,
+    transportSockets: TransportSocketCount = NO_MATCHES,
   ) {
     this.#cluster = cluster;
     this.#identity = identity;
@@ -48,6 +60,7 @@ export class Membership {
     this.#cells = cells;
     this.#reclaimer = reclaimer;
     this.#stats = stats;
+    this.#transportSockets = transportSockets;
     this.#hostSet = { cluster, hosts: [], localities: [], overprovisioningFactor: 1.4, weightedPriorityHealth: false };
   }
 
@@ -65,7 +78,11 @@ export class Membership {
     let added = 0;
     for (const endpoint of assignment.endpoints) {
       const key = this.#identity === 'position' ? String(hosts.length) : formatAddress(endpoint.address);
-      this.#stats.inc(at['default.total_match_count']);
+      const { matches, counters } = this.#transportSockets;
+      const locality = assignment.localities[endpoint.locality];
+      const match = matchTransportSocket(matches, endpoint.metadata, locality?.metadata);
+      if (match === -1) this.#stats.inc(at['default.total_match_count']);
+      else counters[match]!.inc();
       if (slots.has(key)) continue;
       let slot = former.get(key);
       if (slot === undefined) {
