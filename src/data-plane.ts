@@ -13,9 +13,15 @@ import { ListenerSet, type ListenerOutcome } from './proxy/listener/listener-set
 import { compileRouteTable } from './proxy/router/route-table.ts';
 import type { RouteTable } from './proxy/router/route.ts';
 import { ClusterSet } from './proxy/upstream/cluster-set.ts';
+import { H2ServerConnection, type H2ServerEnvironment } from './proxy/codec/h2/server.ts';
 import { H1ClientConnection } from './proxy/codec/h1/client.ts';
+import { H2ClientConnection } from './proxy/codec/h2/client.ts';
+import { H2ClientConnection } from './proxy/codec/h2/client.ts';
 import { poolFactory } from './proxy/upstream/pool/pool-factory.ts';
+import type { Http2ServerFactory } from './proxy/codec/server-codec.ts';
+import { HTTP2_CODEC_STATS } from './telemetry/stats/http2-stats.ts';
 import type { WorkerContext } from './proxy/worker-context.ts';
+import type { HcmModel } from './config/hcm-model.ts';
 import { AccessLogs } from './telemetry/access-log/access-logs.ts';
 import type { LogLevel } from './telemetry/log-level.ts';
 import type { ProcessLog } from './telemetry/log.ts';
@@ -80,9 +86,8 @@ export class DataPlane implements DataPlaneLink {
         dispatcher,
         codecs: {
           http1: (output, turns, options, owner) => new H1ClientConnection(output, turns, options, owner),
-          http2: () => {
-            throw new Error('no HTTP/2 codec yet');
-          },
+          http2: (output, turns, options, owner, block) =>
+            new H2ClientConnection(output, turns, options, owner, block, random),
         },
         nextConnectionId: () => this.#nextConnectionId(),
       }),
@@ -106,6 +111,7 @@ export class DataPlane implements DataPlaneLink {
       networkFilters: this.#filters.network,
       sharedByFilters: new Map<string, unknown>(),
       routeTable: (name: string) => this.#routes.get(name),
+      createHttp2Codec: http2ServerFactory(this.#worker),
     };
     this.#listeners = new ListenerSet(this.#worker, {
       createFilterChain: (model, _listener, scope) => createFilterChain(model, scope, environment),
@@ -186,4 +192,18 @@ export class DataPlane implements DataPlaneLink {
     await this.#accessLogs.drained();
     this.#accessLogs.close();
   }
+}
+
+/** HTTP/2 codecs of downstream connections; `http2.` appears with the first of them, as in Envoy. */
+function http2ServerFactory({ dispatcher, stats, random, runtime }: WorkerContext): Http2ServerFactory {
+  const environments = new Map<HcmModel['headersWithUnderscores'], H2ServerEnvironment>();
+  return (output, settings, owner, underscores) => {
+    let environment = environments.get(underscores);
+    if (environment === undefined) {
+      const block = stats.scope('http2.').block(HTTP2_CODEC_STATS);
+      environment = { dispatcher, random, runtime, stats: block, underscores };
+      environments.set(underscores, environment);
+    }
+    return new H2ServerConnection(output, settings, owner, environment);
+  };
 }

@@ -1,4 +1,5 @@
 import type { Http2OptionsModel } from '../../config/cluster-model.ts';
+import type { HcmModel } from '../../config/hcm-model.ts';
 import type { ServerStreamFactory } from './codec.ts';
 import type { ConnectionInput, ConnectionOutput } from './connection-io.ts';
 
@@ -29,11 +30,12 @@ export interface ServerCodecOwner extends ServerStreamFactory {
   onTooManyPrematureResets?(): void;
 }
 
-/** Makes the HTTP/2 server codec of a connection. */
+/** Makes the HTTP/2 server codec of a connection. `underscores`: what becomes of fields with such names. */
 export type Http2ServerFactory = (
   output: ConnectionOutput,
   settings: Http2Settings,
   owner: ServerCodecOwner,
+  underscores: HcmModel['headersWithUnderscores'],
 ) => ServerCodec;
 
 /** Options of an HTTP/2 connection, either side. Limits are Envoy's (Http2ProtocolOptions and what HCM or cluster add). */
@@ -44,4 +46,8 @@ export interface Http2Settings extends Http2OptionsModel {
   readonly maxHeadersBytes: number;
   /** Soft limit of what a stream buffers each way; 0 = none. Over it `sendData` returns false. */
   readonly bufferLimitBytes: number;
+  /** Server: what becomes of fields with underscores in their names. Default: allow. */
+  readonly headersWithUnderscores?: 'allow' | 'reject-request' | 'drop-header';
+  /** Server: how long the rest of a response that is over may make no progress; 0 = for ever. Default 0. */
+  readonly streamFlushTimeoutMs?: number;
 }

@@ -100,8 +100,16 @@ export class ConnectionManagerConfig {
   /** The same object each time for the same limit, which is the listener's. */
   http2Settings(bufferLimitBytes: number): Http2Settings {
     if (this.#http2Settings?.bufferLimitBytes !== bufferLimitBytes) {
-      const { http2, maxHeadersCount, maxHeadersBytes } = this.model;
-      this.#http2Settings = { ...http2, maxHeadersCount, maxHeadersBytes, bufferLimitBytes };
+      const { http2, maxHeadersCount, maxHeadersBytes, headersWithUnderscores, streamIdleTimeoutMs } = this.model;
+      this.#http2Settings = {
+        ...http2,
+        maxHeadersCount,
+        maxHeadersBytes,
+        bufferLimitBytes,
+        headersWithUnderscores,
+        // As in Envoy, which takes the one for the other where nothing else is said.
+        streamFlushTimeoutMs: streamIdleTimeoutMs,
+      };
     }
     return this.#http2Settings;
   }

@@ -46,8 +46,6 @@ export class H2ClientConnection implements Http2Codec, SessionSide {
       settings,
       stats,
       random,
-      underscores: 'allow',
-      flushTimeoutMs: 0,
     });
   }
 

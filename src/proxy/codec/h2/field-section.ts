@@ -7,8 +7,6 @@ import { FieldFlaw, type HpackSink } from './hpack/hpack.ts';
 /** What is wrong with a header section; each has its detail and its counter. */
 export type SectionProblem = 'header' | 'messaging' | 'count' | 'bytes' | 'cookies' | 'underscore';
 
-export type UnderscoreAction = 'allow' | 'reject-request' | 'drop-header';
-
 const REQUEST = 0;
 const RESPONSE = 1;
 const TRAILERS = 2;
@@ -32,7 +30,7 @@ export class FieldSection implements HpackSink {
   readonly #maxCount: number;
   readonly #maxBytes: number;
   readonly #allowConnect: boolean;
-  readonly #underscores: UnderscoreAction;
+  readonly #underscores: 'allow' | 'reject-request' | 'drop-header';
   readonly #onUnderscoreDropped: () => void;
   #kind: typeof REQUEST | typeof RESPONSE | typeof TRAILERS = REQUEST;
   #count = 0;
@@ -45,16 +43,11 @@ export class FieldSection implements HpackSink {
   #regular = false;
 
   /** `allowConnect`: of extended CONNECT. */
-  constructor(
-    settings: Http2Settings,
-    allowConnect: boolean,
-    underscores: UnderscoreAction,
-    onUnderscoreDropped: () => void,
-  ) {
+  constructor(settings: Http2Settings, allowConnect: boolean, onUnderscoreDropped: () => void) {
     this.#maxCount = settings.maxHeadersCount;
     this.#maxBytes = settings.maxHeadersBytes;
     this.#allowConnect = allowConnect;
-    this.#underscores = underscores;
+    this.#underscores = settings.headersWithUnderscores ?? 'allow';
     this.#onUnderscoreDropped = onUnderscoreDropped;
   }
 

@@ -1,6 +1,6 @@
 import { HTTP2_CODEC_STATS } from '../../../telemetry/stats/http2-stats.ts';
 import { Http2Detail, reasonOf } from './errors.ts';
-import { FieldSection, type SectionProblem, type UnderscoreAction } from './field-section.ts';
+import { FieldSection, type SectionProblem } from './field-section.ts';
 import {
   DEFAULT_MAX_FRAME_SIZE,
   ErrorCode,
@@ -39,12 +39,12 @@ export class InboundFrames implements FrameSink {
   #dataLength = 0;
   #dataSeen = 0;
 
-  constructor(session: H2Session, side: SessionSide, underscores: UnderscoreAction) {
+  constructor(session: H2Session, side: SessionSide) {
     const { settings, stats } = session;
     this.#session = session;
     this.#side = side;
     this.#reader = new FrameReader(this, side.isServer);
-    this.#section = new FieldSection(settings, side.isServer && settings.allowConnect, underscores, () =>
+    this.#section = new FieldSection(settings, side.isServer && settings.allowConnect, () =>
       stats.inc(AT.dropped_headers_with_underscores),
     );
     this.#block = new HeaderBlock(settings.maxHeadersBytes);

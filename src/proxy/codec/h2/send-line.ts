@@ -15,6 +15,7 @@ const AT = HTTP2_CODEC_STATS.at;
 export class SendLine {
   readonly #session: H2Session;
   readonly #limit: number;
+  readonly #flushTimeoutMs: number;
   /** What we may send on the connection. */
   #window = DEFAULT_WINDOW_SIZE;
   #line: H2Stream[] = [];
@@ -25,6 +26,7 @@ export class SendLine {
   constructor(session: H2Session) {
     this.#session = session;
     this.#limit = session.settings.bufferLimitBytes;
+    this.#flushTimeoutMs = session.settings.streamFlushTimeoutMs ?? 0;
   }
 
   /** Takes `chunk`. False: its sender is to wait for `onWritable`. Sets `localEndSent` if END_STREAM has left. */
@@ -131,10 +133,9 @@ export class SendLine {
 
   /** The user of `stream` is done; what is left has to make progress within the flush timeout. */
   watch(stream: H2Stream): void {
-    const { flushTimeoutMs } = this.#session;
-    if (stream.localEndSent || stream.closed || flushTimeoutMs === 0) return;
+    if (stream.localEndSent || stream.closed || this.#flushTimeoutMs === 0) return;
     stream.flushTimer = new Timer(new StreamFlush(this.#session, stream));
-    this.#session.dispatcher.arm(stream.flushTimer, flushTimeoutMs);
+    this.#session.dispatcher.arm(stream.flushTimer, this.#flushTimeoutMs);
   }
 
   #write(stream: H2Stream, bytes: Buffer, from: number, to: number, endStream: boolean): void {
@@ -144,7 +145,7 @@ export class SendLine {
     session.limits.dataFramesSent++;
     stream.wireBytesSent += session.writer.data(stream.id, bytes, from, to, endStream);
     if (endStream) stream.localEndSent = true;
-    else if (stream.flushTimer !== undefined) session.dispatcher.arm(stream.flushTimer, session.flushTimeoutMs);
+    else if (stream.flushTimer !== undefined) session.dispatcher.arm(stream.flushTimer, this.#flushTimeoutMs);
   }
 
   /** Its queue is empty. */

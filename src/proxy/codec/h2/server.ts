@@ -8,7 +8,7 @@ import type { HeaderMap } from '../../http/headers.ts';
 import type { StreamResetReason } from '../codec.ts';
 import type { ConnectionOutput } from '../connection-io.ts';
 import type { Http2Settings, ServerCodec, ServerCodecOwner } from '../server-codec.ts';
-import type { FieldSection, SectionProblem, UnderscoreAction } from './field-section.ts';
+import type { FieldSection, SectionProblem } from './field-section.ts';
 import { writeResponse } from './field-writer.ts';
 import type { HpackEncoder } from './hpack/encoder.ts';
 import { PrematureResets } from './premature-resets.ts';
@@ -24,10 +24,6 @@ export interface H2ServerEnvironment {
   readonly stats: StatBlock;
   readonly random: Random;
   readonly runtime: RuntimeReader;
-  /** HCM's headers_with_underscores_action, which Envoy's codec applies. Default: allow. */
-  readonly underscores?: UnderscoreAction;
-  /** How long the rest of a response that is over may wait for windows without any progress; 0 = for ever. Default 0. */
-  readonly streamFlushTimeoutMs?: number;
 }
 
 /**
@@ -66,8 +62,6 @@ export class H2ServerConnection implements ServerCodec, SessionSide, TimerTask {
       settings,
       stats,
       random,
-      underscores: environment.underscores ?? 'allow',
-      flushTimeoutMs: environment.streamFlushTimeoutMs ?? 0,
     });
   }
 
@@ -136,6 +130,8 @@ export class H2ServerConnection implements ServerCodec, SessionSide, TimerTask {
     stream.isHead = headers.method === 'HEAD';
     stream.dropsBody = stream.isHead;
     stream.expectedLength = section.contentLength;
+    // What CONNECT carries anyway.
+    if (headers.protocol === 'bytestream') headers.protocol = '';
     if (headers.protocol !== '') {
       stream.upgrade = headers.protocol;
       headers.method = 'GET';

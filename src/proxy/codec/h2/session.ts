@@ -9,7 +9,6 @@ import { EMPTY } from '../h1/held-input.ts';
 import type { Http2Settings } from '../server-codec.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import { errorCodeOf, Http2Detail } from './errors.ts';
-import type { UnderscoreAction } from './field-section.ts';
 import { writeFields } from './field-writer.ts';
 import { DEFAULT_WINDOW_SIZE, ErrorCode, MAX_STREAM_ID, PREFACE } from './frame.ts';
 import { FrameWriter } from './frame-writer.ts';
@@ -31,9 +30,6 @@ export interface SessionOptions {
   readonly settings: Http2Settings;
   readonly stats: StatBlock;
   readonly random: Random;
-  readonly underscores: UnderscoreAction;
-  /** How long output of a stream that is over may make no progress; 0 = for ever. */
-  readonly flushTimeoutMs: number;
 }
 
 /**
@@ -49,7 +45,6 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
   readonly settings: Http2Settings;
   readonly stats: StatBlock;
   readonly peer = new PeerSettings();
-  readonly flushTimeoutMs: number;
   readonly limits: InboundLimits;
   readonly writer: FrameWriter;
   readonly encoder: HpackEncoder;
@@ -81,11 +76,10 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
     this.dispatcher = dispatcher;
     this.settings = settings;
     this.stats = stats;
-    this.flushTimeoutMs = options.flushTimeoutMs;
     this.limits = new InboundLimits(settings, stats);
     this.writer = new FrameWriter(options.output, dispatcher, this, settings, stats);
     this.encoder = new HpackEncoder(settings.hpackTableSize);
-    this.#frames = new InboundFrames(this, side, options.underscores);
+    this.#frames = new InboundFrames(this, side);
     this.input = new StreamInput(this);
     this.line = new SendLine(this);
     this.keepalive =
