@@ -7,6 +7,13 @@ export const apiAdditions = {
     '': ['message TlvEntry { uint32 type = 1 [(validate.rules).uint32 = {lt: 256}]; bytes value = 2; }'],
     ProxyProtocolConfig: ['repeated TlvEntry added_tlvs = 3;'],
   },
+  'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto': {
+    TlsInspector: [
+      'google.protobuf.BoolValue enable_ja4_fingerprinting = 3;',
+      'bool close_connection_on_client_hello_parsing_errors = 4;',
+      'google.protobuf.UInt32Value max_client_hello_size = 5;',
+    ],
+  },
   'envoy/extensions/transport_sockets/tls/v3/common.proto': {
     TlsParameters: ['enum CompliancePolicy { FIPS_202205 = 0; }', 'repeated CompliancePolicy compliance_policies = 6;'],
   },

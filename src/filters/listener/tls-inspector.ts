@@ -28,13 +28,6 @@ const MOST_BYTES = 16_384;
 const TLS_1_0 = 0x0301;
 const TLS_1_3 = 0x0304;
 
-/** Fields of newer versions of the API than the one that is built in. */
-type NewerFields = TlsInspector & {
-  readonly enableJa4Fingerprinting?: boolean;
-  readonly closeConnectionOnClientHelloParsingErrors?: boolean;
-  readonly maxClientHelloSize?: number;
-};
-
 interface Settings {
   readonly stats: StatBlock;
   readonly ja3: boolean;
@@ -47,7 +40,7 @@ interface Settings {
 export const tlsInspector: ListenerFilterType<TlsInspector> = {
   name: NAMESPACE,
   config: protobufConfig(TlsInspectorSchema),
-  create(config: NewerFields, { rootStats }) {
+  create(config, { rootStats }) {
     const mostBytes = config.maxClientHelloSize ?? MOST_BYTES;
     if (mostBytes > MOST_BYTES)
       throw new ConfigError(`max_client_hello_size of ${mostBytes} is greater than maximum of ${MOST_BYTES}.`);
@@ -55,7 +48,7 @@ export const tlsInspector: ListenerFilterType<TlsInspector> = {
       stats: rootStats.scope('tls_inspector.').block(STATS),
       ja3: config.enableJa3Fingerprinting ?? false,
       ja4: config.enableJa4Fingerprinting ?? false,
-      closesOnErrors: config.closeConnectionOnClientHelloParsingErrors ?? false,
+      closesOnErrors: config.closeConnectionOnClientHelloParsingErrors,
       mostBytes,
     };
     return (connection) => new TlsInspectorFilter(settings, connection);
