@@ -100,6 +100,6 @@ describe('an ORIGINAL_DST cluster', () => {
     pick(new Going());
     rig.dispatcher.turn(() => rig.clusters.drain());
     expect(rig.stat('membership_total')).toBe(0);
-    expect(rig.clock.timerCount).toBe(0);
+    expect(rig.clock.pending).toBe(0);
   });
 });
