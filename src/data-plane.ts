@@ -16,12 +16,16 @@ import { ClusterSet } from './proxy/upstream/cluster-set.ts';
 import { H2ServerConnection, type H2ServerEnvironment } from './proxy/codec/h2/server.ts';
 import { H1ClientConnection } from './proxy/codec/h1/client.ts';
 import { H2ClientConnection } from './proxy/codec/h2/client.ts';
-import { H2ClientConnection } from './proxy/codec/h2/client.ts';
 import { poolFactory } from './proxy/upstream/pool/pool-factory.ts';
 import type { Http2ServerFactory } from './proxy/codec/server-codec.ts';
 import { HTTP2_CODEC_STATS } from './telemetry/stats/http2-stats.ts';
+import { SecretSet } from './proxy/transport-socket/secret-set.ts';
+import type { TlsEnvironment } from './proxy/transport-socket/tls-environment.ts';
+import {
+  createDownstreamTransportSocket,
+  createUpstreamTransportSocket,
+} from './proxy/transport-socket/transport-sockets.ts';
 import type { WorkerContext } from './proxy/worker-context.ts';
-import type { HcmModel } from './config/hcm-model.ts';
 import { AccessLogs } from './telemetry/access-log/access-logs.ts';
 import type { LogLevel } from './telemetry/log-level.ts';
 import type { ProcessLog } from './telemetry/log.ts';
@@ -50,6 +54,7 @@ export class DataPlane implements DataPlaneLink {
   readonly #filters = builtinFilterRegistries();
   readonly #routes = new Map<string, RouteTable>();
   readonly #runtime = new Runtime();
+  readonly #secrets = new SecretSet();
   readonly #shared: SharedCells;
   readonly #log: ProcessLog;
   readonly #drain: Drain;
@@ -76,6 +81,7 @@ export class DataPlane implements DataPlaneLink {
       flushIntervalMs: settings.fileFlushIntervalMs,
       warn: (message) => log.warn('file', message),
     });
+    const tls: TlsEnvironment = { index, dispatcher, secrets: this.#secrets, log };
     this.#clusters = new ClusterSet({
       shared,
       lane: index,
@@ -91,6 +97,7 @@ export class DataPlane implements DataPlaneLink {
         },
         nextConnectionId: () => this.#nextConnectionId(),
       }),
+      createTransportSocket: (model, scope) => createUpstreamTransportSocket(model, scope, tls),
     });
     this.#worker = {
       index,
@@ -115,6 +122,7 @@ export class DataPlane implements DataPlaneLink {
     };
     this.#listeners = new ListenerSet(this.#worker, {
       createFilterChain: (model, _listener, scope) => createFilterChain(model, scope, environment),
+      createTransportSocket: (model, scope) => createDownstreamTransportSocket(model, scope, tls),
       listenerFilters: this.#filters.listener,
       drain: this.#drain,
       connectionCells: { shared, globalSlot: settings.connectionSlot, lane: index },
@@ -134,6 +142,7 @@ export class DataPlane implements DataPlaneLink {
     await this.#filters.listener.prepare(
       listeners.set.flatMap(({ listenerFilters }) => listenerFilters.map(({ config }) => config)),
     );
+    if (delta.secrets !== undefined) this.#secrets.apply(delta.secrets);
     if (delta.runtime !== undefined) this.#runtime.apply(delta.runtime);
     this.#clusters.apply(delta);
     const { routes = { set: [], remove: [] } } = delta;
@@ -196,14 +205,9 @@ export class DataPlane implements DataPlaneLink {
 
 /** HTTP/2 codecs of downstream connections; `http2.` appears with the first of them, as in Envoy. */
 function http2ServerFactory({ dispatcher, stats, random, runtime }: WorkerContext): Http2ServerFactory {
-  const environments = new Map<HcmModel['headersWithUnderscores'], H2ServerEnvironment>();
-  return (output, settings, owner, underscores) => {
-    let environment = environments.get(underscores);
-    if (environment === undefined) {
-      const block = stats.scope('http2.').block(HTTP2_CODEC_STATS);
-      environment = { dispatcher, random, runtime, stats: block, underscores };
-      environments.set(underscores, environment);
-    }
+  let environment: H2ServerEnvironment | undefined;
+  return (output, settings, owner) => {
+    environment ??= { dispatcher, random, runtime, stats: stats.scope('http2.').block(HTTP2_CODEC_STATS) };
     return new H2ServerConnection(output, settings, owner, environment);
   };
 }
