@@ -1,5 +1,4 @@
 import type { Http2OptionsModel } from '../../config/cluster-model.ts';
-import type { HcmModel } from '../../config/hcm-model.ts';
 import type { ServerStreamFactory } from './codec.ts';
 import type { ConnectionInput, ConnectionOutput } from './connection-io.ts';
 
@@ -30,12 +29,11 @@ export interface ServerCodecOwner extends ServerStreamFactory {
   onTooManyPrematureResets?(): void;
 }
 
-/** Makes the HTTP/2 server codec of a connection. `underscores`: what becomes of fields with such names. */
+/** Makes the HTTP/2 server codec of a connection. */
 export type Http2ServerFactory = (
   output: ConnectionOutput,
   settings: Http2Settings,
   owner: ServerCodecOwner,
-  underscores: HcmModel['headersWithUnderscores'],
 ) => ServerCodec;
 
 /** Options of an HTTP/2 connection, either side. Limits are Envoy's (Http2ProtocolOptions and what HCM or cluster add). */
