@@ -107,6 +107,16 @@ const cluster = (name: string, port: string, more: { [key: string]: Json } = {})
   ...more,
 });
 
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+/** Speaks HTTP/2 upstream, upgrades included. */
+export const explicitHttp2: { [key: string]: Json } = {
+  [HTTP_OPTIONS]: {
+    '@type': `type.googleapis.com/${HTTP_OPTIONS}`,
+    explicit_http_config: { http2_protocol_options: { allow_connect: true } },
+  },
+};
+
 /** The whole bootstrap as YAML text. */
 export function differentialConfig(
   listeners: Readonly<Record<string, ListenerParts>>,
@@ -120,9 +130,10 @@ export function differentialConfig(
         cluster('upstream', '@UPSTREAM@'),
         cluster('closed', '@CLOSED@'),
         { name: 'empty', connect_timeout: '1s' },
+        cluster('upstream2', '@UPSTREAM2@', { typed_extension_protocol_options: explicitHttp2 }),
         ...Object.entries(clusters).map(([name, more]) => cluster(name, '@UPSTREAM@', more)),
       ],
     },
   };
-  return JSON.stringify(bootstrap, undefined, 1).replaceAll(/"(@UPSTREAM@|@CLOSED@)"/g, '$1');
+  return JSON.stringify(bootstrap, undefined, 1).replaceAll(/"(@UPSTREAM2?@|@CLOSED@)"/g, '$1');
 }

@@ -2,6 +2,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OUTRIGGER } from '../support/proxy-process.ts';
+import { ScriptedH2Upstream } from '../support/scripted-h2-upstream.ts';
 import { ScriptedUpstream } from '../support/scripted-upstream.ts';
 import { findTool } from '../support/tools.ts';
 import * as attempts from './cases/attempts.ts';
@@ -10,12 +11,13 @@ import * as grpcFilters from './cases/grpc-filters.ts';
 import * as headers from './cases/headers.ts';
 import * as requests from './cases/http1-requests.ts';
 import * as routing from './cases/routing.ts';
+import * as upgrade from './cases/upgrade.ts';
 import { differentialConfig } from './config.ts';
 import { DIFFERENCES } from './differences.ts';
 import { startSubject, type Case, type Observation, type Subject } from './harness.ts';
 
 const envoyBinary = findTool('envoy');
-const groups = { requests, routing, headers, attempts, filters, grpcFilters };
+const groups = { requests, routing, headers, attempts, filters, grpcFilters, upgrade };
 
 /** A port that was free a moment ago and where nobody listens. */
 async function closedPort(): Promise<number> {
@@ -37,20 +39,23 @@ describe.skipIf(envoyBinary === undefined).each(Object.entries(groups))('%s', (_
   let envoy: Subject;
   let outrigger: Subject;
   let upstream: ScriptedUpstream;
+  let h2Upstream: ScriptedH2Upstream;
 
   beforeAll(async () => {
     upstream = await ScriptedUpstream.start();
+    h2Upstream = await ScriptedH2Upstream.start();
     const closed = await closedPort();
     const config = differentialConfig(group.listeners, 'clusters' in group ? group.clusters : {});
     [envoy, outrigger] = await Promise.all([
-      startSubject('envoy', envoyBinary!, config, upstream, closed),
-      startSubject('outrigger', OUTRIGGER, config, upstream, closed),
+      startSubject('envoy', envoyBinary!, config, upstream, closed, h2Upstream),
+      startSubject('outrigger', OUTRIGGER, config, upstream, closed, h2Upstream),
     ]);
   });
   afterAll(async () => {
     await envoy?.proxy[Symbol.asyncDispose]();
     await outrigger?.proxy[Symbol.asyncDispose]();
     await upstream?.[Symbol.asyncDispose]();
+    await h2Upstream?.[Symbol.asyncDispose]();
   });
 
   test.each(group.cases.map((each) => [each.name, each] as const))('%s', async (name, each) => {

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { h2Exchange, type H2Step } from '../support/h2-exchange.ts';
 import { ProxyProcess } from '../support/proxy-process.ts';
-import { rawExchange, type RawOptions } from '../support/raw-client.ts';
+import { rawExchange, type RawExchange, type RawOptions } from '../support/raw-client.ts';
+import type { ScriptedH2Upstream } from '../support/scripted-h2-upstream.ts';
 import type { ScriptedUpstream } from '../support/scripted-upstream.ts';
 
 /** One exchange that is sent to both proxies. */
@@ -12,6 +14,8 @@ export interface Case extends RawOptions {
   /** Raw request bytes (latin1); `\n` is written as CRLF unless `exact` is set. */
   readonly send: string;
   readonly exact?: boolean;
+  /** What an HTTP/2 client does instead of sending `send`; its frames come back as text. */
+  readonly h2?: readonly H2Step[];
   /** Leave these out of the comparison, where they depend on timing: give the reason in a comment. */
   readonly ignore?: readonly ('response' | 'upstream' | 'log' | 'counters' | 'end')[];
 }
@@ -33,22 +37,31 @@ const LOG_QUIET_MS = 12;
 export class Subject {
   readonly proxy: ProxyProcess;
   readonly #upstream: ScriptedUpstream;
+  readonly #h2Upstream: ScriptedH2Upstream | undefined;
   readonly #closedPort: number;
   #logLines = 0;
 
-  constructor(proxy: ProxyProcess, upstream: ScriptedUpstream, closedPort: number) {
+  constructor(
+    proxy: ProxyProcess,
+    upstream: ScriptedUpstream,
+    closedPort: number,
+    h2Upstream: ScriptedH2Upstream | undefined,
+  ) {
+    this.#h2Upstream = h2Upstream;
     this.proxy = proxy;
     this.#upstream = upstream;
     this.#closedPort = closedPort;
   }
 
-  async observe({ listener, send, exact, ...options }: Case, expectedLogLines?: number): Promise<Observation> {
+  async observe({ listener, send, exact, h2, ...options }: Case, expectedLogLines?: number): Promise<Observation> {
     const port = this.proxy.ports.get(listener);
     if (port === undefined) throw new Error(`${this.proxy.name} has no listener ${listener}`);
     this.#upstream.take();
+    this.#h2Upstream?.take();
     const before = await this.proxy.counters();
     const data = exact === true ? send : send.replaceAll('\n', '\r\n');
-    const exchange = await rawExchange(port, data, options);
+    const exchange =
+      h2 === undefined ? await rawExchange(port, data, options) : await frames(port, h2, options.timeoutMs);
     const log = await this.#newLogLines(expectedLogLines ?? options.responses ?? 1, expectedLogLines === undefined);
     const after = await this.#settledCounters(before);
     const counters: Record<string, number> = {};
@@ -59,9 +72,13 @@ export class Subject {
     return {
       response: this.normalize(exchange.bytes.toString('latin1')),
       end: exchange.end,
-      upstream: this.#upstream.take().map((request) => this.normalize(request)),
+      upstream: [...this.#upstream.take(), ...(this.#h2Upstream?.take() ?? [])].map((request) =>
+        this.normalize(request),
+      ),
       // Streams that end in the same turn may be logged in any order.
-      log: log.map((line) => this.normalize(withoutTimeDigits(line, exchange.bytes))).sort(),
+      log: log
+        .map((line) => this.normalize(h2 === undefined ? withoutTimeDigits(line, exchange.bytes) : withoutSizes(line)))
+        .sort(),
       counters,
     };
   }
@@ -118,6 +135,7 @@ export class Subject {
 
   #withoutPorts(text: string): string {
     let out = text
+      .replaceAll(`127.0.0.1:${this.#h2Upstream?.port}`, 'UPSTREAM2')
       .replaceAll(`127.0.0.1:${this.#upstream.port}`, 'UPSTREAM')
       .replaceAll(`127.0.0.1:${this.#closedPort}`, 'CLOSED');
     for (const [name, port] of this.proxy.ports)
@@ -135,6 +153,15 @@ function withoutTimeDigits(line: string, response: Buffer): string {
     /(RESPONSE_HEADERS_BYTES|DOWNSTREAM_WIRE_BYTES_SENT)=(\d+)/g,
     (_, name: string, bytes: string) => `${name}=${Number(bytes) - digits + 1}`,
   );
+}
+
+/** Header blocks are compressed in more than one way. */
+const withoutSizes = (line: string): string =>
+  line.replaceAll(/(RESPONSE_HEADERS_BYTES|DOWNSTREAM_WIRE_BYTES_SENT)=\d+/g, '$1=N');
+
+async function frames(port: number, steps: readonly H2Step[], timeoutMs?: number): Promise<RawExchange> {
+  const { lines, end } = await h2Exchange(port, steps, timeoutMs);
+  return { bytes: Buffer.from(lines.join('\n'), 'latin1'), end };
 }
 
 const readLines = (file: string): string[] => {
@@ -160,7 +187,11 @@ export async function startSubject(
   config: string,
   upstream: ScriptedUpstream,
   closedPort: number,
+  h2Upstream?: ScriptedH2Upstream,
 ): Promise<Subject> {
-  const text = config.replaceAll('@UPSTREAM@', String(upstream.port)).replaceAll('@CLOSED@', String(closedPort));
-  return new Subject(await ProxyProcess.start(name, binary, text), upstream, closedPort);
+  const text = config
+    .replaceAll('@UPSTREAM@', String(upstream.port))
+    .replaceAll('@UPSTREAM2@', String(h2Upstream?.port ?? closedPort))
+    .replaceAll('@CLOSED@', String(closedPort));
+  return new Subject(await ProxyProcess.start(name, binary, text), upstream, closedPort, h2Upstream);
 }

@@ -11,6 +11,7 @@ import { once } from 'node:events';
  * - `sequence:503,200` takes the status from the list, by the number of the request with that `x-key`
  * - `reset` closes at once, `reset-after:N` after N bytes of the answer, `hang` never answers, `delay:MS` waits
  * - `early` answers before the request's body is complete; `close` sends `connection: close` and closes
+ * - `tunnel` accepts an upgrade or CONNECT and sends back what comes; `tunnel-end` also ends after the first piece
  */
 export class ScriptedUpstream implements AsyncDisposable {
   readonly #server: Server;
@@ -62,6 +63,7 @@ export class ScriptedUpstream implements AsyncDisposable {
     let buffer = '';
     let busy = false;
     let answeredEarly = false;
+    let tunnel: '' | 'tunnel' | 'tunnel-end' = '';
     const step = (): void => {
       if (busy) return;
       const headEnd = buffer.indexOf('\r\n\r\n');
@@ -73,6 +75,18 @@ export class ScriptedUpstream implements AsyncDisposable {
           return colon === -1 ? ([word, ''] as const) : ([word.slice(0, colon), word.slice(colon + 1)] as const);
         }),
       );
+      if (script.has('tunnel') || script.has('tunnel-end')) {
+        tunnel = script.has('tunnel') ? 'tunnel' : 'tunnel-end';
+        this.#requests.push(head);
+        const type = /\r\nupgrade: *([^\r]*)/i.exec(head)?.[1];
+        const accepted =
+          type === undefined ? '200 OK\r\n' : `101 Status\r\nupgrade: ${type}\r\nconnection: Upgrade\r\n`;
+        socket.write(`HTTP/1.1 ${accepted}x-answer: yes\r\n\r\n`);
+        const early = buffer.slice(head.length);
+        buffer = '';
+        if (early !== '') tunnelled(Buffer.from(early, 'latin1'));
+        return;
+      }
       if (script.has('early') && !answeredEarly) {
         answeredEarly = true;
         this.#requests.push(head);
@@ -93,7 +107,13 @@ export class ScriptedUpstream implements AsyncDisposable {
         step();
       });
     };
+    const tunnelled = (chunk: Buffer): void => {
+      this.#requests.push(`tunnelled ${chunk.toString('latin1')}`);
+      socket.write(chunk);
+      if (tunnel === 'tunnel-end') socket.end();
+    };
     socket.on('data', (chunk: Buffer) => {
+      if (tunnel !== '') return tunnelled(chunk);
       buffer += chunk.toString('latin1');
       step();
     });

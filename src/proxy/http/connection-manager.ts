@@ -200,6 +200,10 @@ export class ConnectionManager implements ConnectionInput, ServerCodecOwner, Tim
     if (!flood) this.config.stats.inc(AT.downstream_cx_protocol_error);
   }
 
+  onTooManyPrematureResets(): void {
+    this.config.stats.inc(AT.downstream_rq_too_many_premature_resets);
+  }
+
   /**
    * Decides, when response headers go out, whether this connection drains, and tells whether the response ends it.
    * `asked`: the stream wants it to.

@@ -20,7 +20,7 @@ import { HeaderMap } from './headers.ts';
 import { isGrpc } from './normalize.ts';
 import type { RequestSink, RoutedStream, RouterLocalReply, RouterOptions } from './request-sink.ts';
 import { MutableStreamInfo } from './stream-info.ts';
-import { acceptExtendedConnect, asConnectResponse, isTunnel, upgradeType } from './upgrade.ts';
+import { isTunnel, upgradeType } from './upgrade.ts';
 
 const AT = HTTP_STATS.at;
 const CONTINUE = new HeaderMap();
@@ -132,8 +132,8 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
   }
 
   #onHeaders(headers: HeaderMap, endStream: boolean): void {
-    if (this.#connection.multiplexed) acceptExtendedConnect(headers);
-    const malformed = this.#config.normalizer.checkFields(headers);
+    // The HTTP/2 codec has done so.
+    const malformed = this.#connection.multiplexed ? undefined : this.#config.normalizer.checkFields(headers);
     if (malformed !== undefined) {
       // As if the codec had refused it: the stream has seen no headers.
       this.#config.stats.inc(AT.downstream_cx_protocol_error);
@@ -267,11 +267,11 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     let refused = false;
     if (headers.protocol !== '' || headers.method === 'CONNECT') {
       const type = upgradeType(headers);
-      refused = !this.#allowsUpgrade(type);
-      if (!refused) {
+      if (this.#allowsUpgrade(type)) {
         filters = this.#config.upgrades.get(type)?.filters ?? filters;
         this.#beginUpgrade();
-      }
+        // Without a route that is what the answer tells of.
+      } else refused = this.route !== undefined;
     }
     if (!this.#createFilters(filters)) return;
     if (refused) {
@@ -367,7 +367,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     if (this.#responsePass !== undefined) this.#responsePass.limit = bytes;
   }
 
-  /** The route's word counts more than the connection manager's; without a route there is nothing to upgrade. */
+  /** The route's word counts more than the connection manager's. */
   #allowsUpgrade(type: string): boolean {
     const ofRoute = this.route?.action.kind === 'forward' ? this.route.action.upgrades.get(type) : undefined;
     return ofRoute ?? this.#config.upgrades.get(type)?.enabled ?? false;
@@ -581,7 +581,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     info.downstreamFirstTxMs = this.worker.dispatcher.now;
     config.chargeResponse(headers.status);
     if (!this.#requestEnded) config.stats.inc(AT.downstream_rq_response_before_rq_complete);
-    this.#handle.sendHeaders(connection.multiplexed ? asConnectResponse(headers) : headers, endStream);
+    this.#handle.sendHeaders(headers, endStream);
     if (endStream) this.#endResponse();
     else if (config.model.flushAccessLogOnTunnelEstablished && isTunnel(this.requestHeaders.method, headers.status))
       this.#log('DownstreamTunnelSuccessfullyEstablished');

@@ -3,7 +3,6 @@ import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
 import type { HttpProtocol, StreamResetReason } from '../codec/codec.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import type { HeaderMap } from '../http/headers.ts';
-import { acceptConnectResponse, asExtendedConnect } from '../http/upgrade.ts';
 import type { RoutedStream } from '../http/request-sink.ts';
 import type { MutableStreamInfo } from '../http/stream-info.ts';
 import { CLUSTER_STATS } from '../upstream/cluster-stats.ts';
@@ -164,8 +163,7 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
 
   sendHeaders(headers: HeaderMap): void {
     this.#firstTxMs = this.#dispatcher.now;
-    const stream = this.stream!;
-    stream.sendHeaders(stream.protocol === 'HTTP/2' ? asExtendedConnect(headers) : headers, this.headersOnly);
+    this.stream!.sendHeaders(headers, this.headersOnly);
     if (this.headersOnly) this.#endSending();
     this.publish(this.#stream.info);
   }
@@ -280,8 +278,6 @@ export class Attempt implements PoolRequest, LoadBalancerContext, TimerTask {
     if (endStream) this.#endReceiving();
     else this.#touch();
     try {
-      const { protocol } = this.#stream.requestHeaders;
-      if (protocol !== '' && this.stream!.protocol === 'HTTP/2') acceptConnectResponse(headers, protocol);
       this.#owner.attemptHeaders(this, headers, endStream);
     } catch (error) {
       this.#stream.fail(error);
