@@ -7,8 +7,9 @@ import {
 } from '../api/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { StatusSchema } from '../api/generated/google/rpc/status_pb.js';
 import { NackPacer } from './nack-pacer.ts';
+import { ResponseQueue } from './response-queue.ts';
 import { ResourceTtls } from './resource-ttl.ts';
-import type { ResourceWatcher, XdsResource, XdsWatch } from './resource-update.ts';
+import type { ResourceWatcher, Verdict, XdsResource, XdsWatch } from './resource-update.ts';
 import type { XdsMuxOptions } from './sotw-mux.ts';
 import { WatchSet } from './watch-set.ts';
 import type { XdsMux } from './xds-mux.ts';
@@ -44,7 +45,10 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
   readonly #dirty = new Set<TypeState>();
   #send: ((request: DeltaDiscoveryRequest) => void) | undefined = undefined;
   #nodeSent = false;
-  #processing = false;
+  readonly #responses = new ResponseQueue<DeltaDiscoveryResponse>(
+    (response) => this.#process(response),
+    (response, error) => this.#finish(response, error),
+  );
   #flushDeferred = false;
 
   constructor(options: XdsMuxOptions) {
@@ -59,6 +63,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
     this.#send = send;
     this.#nodeSent = false;
     this.#dirty.clear();
+    this.#responses.reset();
     for (const state of this.#types.values()) {
       state.asked = false;
       state.pacer.stop();
@@ -70,6 +75,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
 
   onStreamClosed(): void {
     this.#send = undefined;
+    this.#responses.reset();
     for (const state of this.#types.values()) {
       state.pacer.stop();
       state.watches.connectionFailed();
@@ -77,15 +83,19 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
   }
 
   onResponse(response: DeltaDiscoveryResponse): void {
-    const { typeUrl, nonce, systemVersionInfo } = response;
+    this.#responses.add(response);
+  }
+
+  #process(response: DeltaDiscoveryResponse): Verdict {
+    const state = this.#types.get(response.typeUrl);
+    if (state !== undefined) return this.#apply(state, response);
+    this.#options.warn(`ignoring a response of type ${response.typeUrl}, which nobody asked for`);
+    return '';
+  }
+
+  #finish({ typeUrl, nonce, systemVersionInfo }: DeltaDiscoveryResponse, error: string): void {
     const state = this.#types.get(typeUrl);
-    if (state === undefined) {
-      this.#options.warn(`ignoring a response of type ${typeUrl}, which nobody asked for`);
-      return;
-    }
-    this.#processing = true;
-    const error = this.#apply(state, response);
-    this.#processing = false;
+    if (state === undefined) return;
     // Changes of interest are messages of their own, and go before the acknowledgement.
     this.#flush();
     if (error === '') {
@@ -107,7 +117,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
   #apply(
     state: TypeState,
     { resources, removedResources, systemVersionInfo, typeUrl }: DeltaDiscoveryResponse,
-  ): string {
+  ): Verdict {
     const set: XdsResource[] = [];
     const names = new Set<string>();
     for (const { name, aliases, version, resource, ttl } of resources) {
@@ -124,11 +134,14 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
     for (const name of removedResources)
       if (names.has(name)) return `duplicate name ${name} found in the union of added+removed resources`;
     for (const name of removedResources) state.ttls.set(name, undefined);
-    const error = state.watches.dispatch({ version: systemVersionInfo, set, removed: removedResources });
-    if (error !== '') return error;
-    for (const { name, version } of set) state.versions.set(name, version);
-    for (const name of removedResources) state.versions.delete(name);
-    return '';
+    const settle = (error: string): string => {
+      if (error !== '') return error;
+      for (const { name, version } of set) state.versions.set(name, version);
+      for (const name of removedResources) state.versions.delete(name);
+      return '';
+    };
+    const verdict = state.watches.dispatch({ version: systemVersionInfo, set, removed: removedResources });
+    return typeof verdict === 'string' ? settle(verdict) : verdict.then(settle);
   }
 
   #state(typeUrl: string): TypeState {
@@ -139,7 +152,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
         watches: new WatchSet((added, removed) => this.#onInterest(made, added, removed)),
         ttls: new ResourceTtls(this.#options.clock, (name) => {
           made.versions.delete(name);
-          made.watches.dispatch({ version: '', set: [], removed: [name] });
+          void made.watches.dispatch({ version: '', set: [], removed: [name] });
         }),
         pacer: new NackPacer(this.#options.clock),
         versions: new Map(),
@@ -170,7 +183,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
 
   #markDirty(state: TypeState): void {
     this.#dirty.add(state);
-    if (this.#processing || this.#flushDeferred) return;
+    if (this.#responses.isBusy || this.#flushDeferred) return;
     this.#flushDeferred = true;
     (this.#options.defer ?? queueMicrotask)(() => {
       this.#flushDeferred = false;
@@ -179,7 +192,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
   }
 
   #flush(): void {
-    if (this.#send === undefined || this.#processing) return;
+    if (this.#send === undefined || this.#responses.isBusy) return;
     for (const state of this.#dirty) {
       this.#dirty.delete(state);
       if (!state.asked) {

@@ -16,13 +16,16 @@ export interface ResourceUpdate {
   readonly removed: readonly string[];
 }
 
+/** An error text, '' if there is nothing to complain about. */
+export type Verdict = string | Promise<string>;
+
 /**
  * Who wants resources of one type. An error text refuses the update (NACK); what was good in it may have been applied.
  * Watches may be opened and closed from inside.
  */
 export interface ResourceWatcher {
-  /** '' = accepted. */
-  onUpdate(update: ResourceUpdate): string;
+  /** '' = accepted. A promise holds up whatever else the source sends until it settles. */
+  onUpdate(update: ResourceUpdate): Verdict;
   /** The stream is gone or was never there; what was received stays. */
   onConnectionFailure?(): void;
 }

@@ -12,9 +12,10 @@ import { StatusSchema } from '../api/generated/google/rpc/status_pb.js';
 import type { Clock } from '../lib/clock.ts';
 import { NackPacer } from './nack-pacer.ts';
 import { resourceName } from './resource-name.ts';
+import { ResponseQueue } from './response-queue.ts';
 import { ResourceTtls } from './resource-ttl.ts';
 import { isWholeState } from './resource-type.ts';
-import type { ResourceWatcher, XdsResource, XdsWatch } from './resource-update.ts';
+import type { ResourceWatcher, Verdict, XdsResource, XdsWatch } from './resource-update.ts';
 import { WatchSet } from './watch-set.ts';
 import type { XdsMux } from './xds-mux.ts';
 
@@ -60,7 +61,10 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
   readonly #dirty = new Set<TypeState>();
   #send: ((request: DiscoveryRequest) => void) | undefined = undefined;
   #nodeSent = false;
-  #processing = false;
+  readonly #responses = new ResponseQueue<DiscoveryResponse>(
+    (response) => this.#process(response),
+    (response, error) => this.#finish(response, error),
+  );
   #flushDeferred = false;
 
   constructor(options: XdsMuxOptions) {
@@ -75,6 +79,7 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
     this.#send = send;
     this.#nodeSent = false;
     this.#dirty.clear();
+    this.#responses.reset();
     for (const state of this.#types.values()) {
       state.nonce = '';
       state.asked = false;
@@ -85,6 +90,7 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
 
   onStreamClosed(): void {
     this.#send = undefined;
+    this.#responses.reset();
     for (const state of this.#types.values()) {
       state.pacer.stop();
       state.watches.connectionFailed();
@@ -92,21 +98,28 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
   }
 
   onResponse(response: DiscoveryResponse): void {
+    this.#responses.add(response);
+  }
+
+  #process(response: DiscoveryResponse): Verdict {
     const { typeUrl, nonce, versionInfo } = response;
     const state = this.#types.get(typeUrl);
     if (state === undefined) {
       this.#options.warn(`ignoring a response of type ${typeUrl}, which nobody asked for`);
-      return;
+      return '';
     }
     state.nonce = nonce;
     if (state.watches.isEmpty) {
       // Nobody is interested any more. What holds something is left unacknowledged, as in Envoy.
       if (response.resources.length === 0) state.version = versionInfo;
-      return;
+      return '';
     }
-    this.#processing = true;
-    const error = this.#apply(state, response);
-    this.#processing = false;
+    return this.#apply(state, response);
+  }
+
+  #finish({ typeUrl, versionInfo }: DiscoveryResponse, error: string): void {
+    const state = this.#types.get(typeUrl);
+    if (state === undefined || state.watches.isEmpty) return this.#flush();
     // Interests that this response gave rise to go first: a control plane that waits for the acknowledgement of
     // clusters then knows already which endpoints are wanted.
     this.#dirty.delete(state);
@@ -125,8 +138,7 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
     }
   }
 
-  /** Error texts, or '' . */
-  #apply(state: TypeState, { resources, typeUrl, versionInfo }: DiscoveryResponse): string {
+  #apply(state: TypeState, { resources, typeUrl, versionInfo }: DiscoveryResponse): Verdict {
     const set: XdsResource[] = [];
     const names = new Set<string>();
     for (const any of resources) {
@@ -142,10 +154,13 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
     }
     if (!isWholeState(typeUrl)) return state.watches.dispatch({ version: versionInfo, set, removed: [] });
     const removed = [...state.held].filter((name) => !names.has(name));
-    const error = state.watches.dispatch({ version: versionInfo, set, removed });
-    // After a refusal some of both may be there.
-    state.held = error === '' ? names : new Set([...names, ...state.held]);
-    return error;
+    const settle = (error: string): string => {
+      // After a refusal some of both may be there.
+      state.held = error === '' ? names : new Set([...names, ...state.held]);
+      return error;
+    };
+    const verdict = state.watches.dispatch({ version: versionInfo, set, removed });
+    return typeof verdict === 'string' ? settle(verdict) : verdict.then(settle);
   }
 
   #state(typeUrl: string): TypeState {
@@ -172,12 +187,12 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
 
   #expire(state: TypeState, name: string): void {
     state.held = new Set([...state.held].filter((other) => other !== name));
-    state.watches.dispatch({ version: state.version, set: [], removed: [name] });
+    void state.watches.dispatch({ version: state.version, set: [], removed: [name] });
   }
 
   #markDirty(state: TypeState): void {
     this.#dirty.add(state);
-    if (this.#processing || this.#flushDeferred) return;
+    if (this.#responses.isBusy || this.#flushDeferred) return;
     this.#flushDeferred = true;
     (this.#options.defer ?? queueMicrotask)(() => {
       this.#flushDeferred = false;
@@ -186,7 +201,7 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
   }
 
   #flush(): void {
-    if (this.#send === undefined || this.#processing) return;
+    if (this.#send === undefined || this.#responses.isBusy) return;
     for (const state of this.#dirty) {
       this.#dirty.delete(state);
       if (!state.watches.isEmpty || state.asked) this.#request(state);

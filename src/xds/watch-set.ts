@@ -1,4 +1,4 @@
-import type { ResourceUpdate, ResourceWatcher, XdsResource, XdsWatch } from './resource-update.ts';
+import type { ResourceUpdate, ResourceWatcher, Verdict, XdsResource, XdsWatch } from './resource-update.ts';
 
 interface Entry {
   readonly watcher: ResourceWatcher;
@@ -56,18 +56,18 @@ export class WatchSet {
   }
 
   /** Hands each watcher its share; the error texts of those that refuse, one a line. */
-  dispatch({ version, set, removed }: ResourceUpdate): string {
-    const errors: string[] = [];
+  dispatch({ version, set, removed }: ResourceUpdate): Verdict {
+    const verdicts: Verdict[] = [];
     // Whoever begins to watch meanwhile gets its own answer.
     const entries = Array.from(this.#entries);
     for (const { watcher, names } of entries) {
       const mine = names === undefined ? set : set.filter(({ name }) => names.has(name));
       const gone = names === undefined ? removed : removed.filter((name) => names.has(name));
       if (names !== undefined && mine.length === 0 && gone.length === 0) continue;
-      const error = deliver(watcher, version, mine, gone);
-      if (error !== '') errors.push(error);
+      verdicts.push(deliver(watcher, version, mine, gone));
     }
-    return errors.join('\n');
+    if (verdicts.every((verdict) => typeof verdict === 'string')) return join(verdicts);
+    return Promise.all(verdicts).then(join);
   }
 
   connectionFailed(): void {
@@ -104,10 +104,19 @@ function deliver(
   version: string,
   set: readonly XdsResource[],
   removed: readonly string[],
-): string {
+): Verdict {
   try {
-    return watcher.onUpdate({ version, set, removed });
+    const verdict = watcher.onUpdate({ version, set, removed });
+    return typeof verdict === 'string' ? verdict : verdict.catch(describe);
   } catch (error) {
-    return `internal error: ${error instanceof Error ? error.message : String(error)}`;
+    return describe(error);
   }
+}
+
+function describe(error: unknown): string {
+  return `internal error: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+function join(verdicts: readonly string[]): string {
+  return verdicts.filter((verdict) => verdict !== '').join('\n');
 }
