@@ -12,6 +12,10 @@ export interface ConnectionInfo {
   readonly directRemoteAddress: string;
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
+  /** What the socket says, whatever a PROXY protocol header or original_dst made of `local*`. Absent: the same. */
+  readonly directLocalAddress?: string;
+  readonly directLocalIp?: string;
+  readonly directLocalPort?: number;
   /** The local address is where the client was going (original_dst, PROXY protocol), not our socket's. Absent: no. */
   readonly localAddressRestored?: boolean;
   readonly requestedServerName: string;

@@ -55,12 +55,13 @@ const RECORD_HEADER = 5;
 const MESSAGE_HEADER = 4;
 const CONTENT_ALERT = 21;
 const CONTENT_HANDSHAKE = 22;
-/** The most that a record may say it holds: 2^14, and what encryption may add. */
-const MOST_RECORD_BYTES = 16_384 + 2048;
+/** The most that a record may say it holds: 2^14, and what encryption may add by BoringSSL's reckoning. */
+const MOST_RECORD_BYTES = 16_384 + 320;
 const MOST_MESSAGE_BYTES = 16_384;
 const MOST_WARNINGS = 4;
 
-export type ClientHelloState = 'more' | 'hello' | 'error';
+/** `closed`: the peer has said goodbye instead (close_notify). */
+export type ClientHelloState = 'more' | 'hello' | 'error' | 'closed';
 
 /**
  * Puts a ClientHello together out of records and of reads, however both are cut. `read` is given all bytes from the
@@ -94,7 +95,8 @@ export class ClientHelloReader {
       const body = bytes.subarray(at + RECORD_HEADER, at + RECORD_HEADER + length);
       this.#at = this.bytesProcessed = at + RECORD_HEADER + length;
       if (type === CONTENT_ALERT) {
-        // A warning changes nothing.
+        if (body.length === 2 && body[0] === 1 && body[1] === 0) return 'closed';
+        // Another warning changes nothing.
         if (body.length !== 2 || body[0] !== 1 || ++this.#warnings > MOST_WARNINGS)
           return this.#fail('SSLV3_ALERT_HANDSHAKE_FAILURE');
         continue;

@@ -81,6 +81,7 @@ class TlsInspectorFilter implements ListenerFilter {
       return 'close';
     }
     stats.record(AT.bytes_processed, reader.bytesProcessed);
+    if (state === 'closed') return 'close';
     return reader.hello === undefined ? this.#onNoHello(reader.error!) : this.#onHello(reader.hello);
   }
 

@@ -26,6 +26,9 @@ export class DownstreamConnectionInfo implements ConnectionInfo {
   readonly directRemoteAddress: string;
   readonly directRemoteIp: string;
   readonly directRemotePort: number;
+  readonly directLocalAddress: string;
+  readonly directLocalIp: string;
+  readonly directLocalPort: number;
   /** The local address is not the socket's: it was restored (original_dst), or came with the PROXY protocol. */
   localAddressRestored = false;
   requestedServerName = '';
@@ -58,6 +61,9 @@ export class DownstreamConnectionInfo implements ConnectionInfo {
     this.directRemoteAddress = this.remoteAddress;
     this.directRemoteIp = this.remoteIp;
     this.directRemotePort = this.remotePort;
+    this.directLocalAddress = this.localAddress;
+    this.directLocalIp = this.localIp;
+    this.directLocalPort = this.localPort;
   }
 
   setRemoteAddress(ip: string, port: number): void {

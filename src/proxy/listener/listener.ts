@@ -486,7 +486,9 @@ export class Listener implements PendingOwner {
 /** Closes a connection that nobody takes. */
 function reject(socket: Socket): void {
   socket.on('error', ignore);
-  socket.destroy();
+  // As the kernel ends a socket with unread bytes: some have been put back by listener filters.
+  if (socket.readableLength > 0 && socket.remotePort !== undefined) socket.resetAndDestroy();
+  else socket.destroy();
 }
 
 function ignore(): void {}

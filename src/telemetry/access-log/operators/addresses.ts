@@ -68,12 +68,16 @@ export const addressOperators: OperatorTable = {
   DOWNSTREAM_LOCAL_ADDRESS: plain(({ info }) => info.connection.localAddress || undefined),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: withoutPort(({ connection }) => [connection.localIp, connection.localAddress]),
   DOWNSTREAM_LOCAL_PORT: plain(({ info: { connection } }) => portOf(connection.localIp, connection.localPort)),
-  DOWNSTREAM_DIRECT_LOCAL_ADDRESS: plain(({ info }) => info.connection.localAddress || undefined),
+  DOWNSTREAM_DIRECT_LOCAL_ADDRESS: plain(
+    ({ info: { connection } }) => (connection.directLocalAddress ?? connection.localAddress) || undefined,
+  ),
   DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT: withoutPort(({ connection }) => [
-    connection.localIp,
-    connection.localAddress,
+    connection.directLocalIp ?? connection.localIp,
+    connection.directLocalAddress ?? connection.localAddress,
   ]),
-  DOWNSTREAM_DIRECT_LOCAL_PORT: plain(({ info: { connection } }) => portOf(connection.localIp, connection.localPort)),
+  DOWNSTREAM_DIRECT_LOCAL_PORT: plain(({ info: { connection } }) =>
+    portOf(connection.directLocalIp ?? connection.localIp, connection.directLocalPort ?? connection.localPort),
+  ),
 
   UPSTREAM_HOST: plain(({ info }) => info.upstreamHost?.address),
   UPSTREAM_HOST_NAME: plain(({ info }) => info.upstreamHost?.hostname || info.upstreamHost?.address),

@@ -47,9 +47,11 @@ export const tlsOperators: OperatorTable = {
   DOWNSTREAM_LOCAL_EMAIL_SAN: absent(),
   DOWNSTREAM_LOCAL_OTHERNAME_SAN: absent(),
   DOWNSTREAM_LOCAL_SUBJECT: downstream((tls) => tls.localSubject),
-  DOWNSTREAM_TRANSPORT_FAILURE_REASON: absent(),
-  TLS_JA3_FINGERPRINT: absent(),
-  TLS_JA4_FINGERPRINT: absent(),
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: plain(
+    ({ info }) => info.connection.transportFailureReason?.replaceAll(' ', '_') || undefined,
+  ),
+  TLS_JA3_FINGERPRINT: plain(({ info }) => info.connection.ja3 || undefined),
+  TLS_JA4_FINGERPRINT: plain(({ info }) => info.connection.ja4 || undefined),
 
   UPSTREAM_TLS_VERSION: upstream((tls) => tls.version),
   UPSTREAM_TLS_CIPHER: upstream((tls) => tls.cipher),
