@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { toJson, type JsonObject } from '@bufbuild/protobuf';
 import { AdminServer } from './admin/admin-server.ts';
 import type { AdminSources, ConfigDumpSource, ServerStateName } from './admin/sources.ts';
 import { NodeSchema } from './api/generated/envoy/config/core/v3/base_pb.js';
+import { CertificateReport } from './certificate-report.ts';
 import type { ServerStart } from './cli/run.ts';
 import { ENVOY_VERSION, packageVersion } from './cli/version.ts';
 import { commandLineOptions } from './command-line-options.ts';
@@ -25,8 +27,10 @@ import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
 import { ROUTER_STATS } from './proxy/router/router-stats.ts';
 import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discovery/node-dns-resolver.ts';
 import { staticConfigDump } from './static-config-dump.ts';
+import { SecretStore } from './secret-store.ts';
 import { StatsAggregator } from './telemetry/stats/aggregator.ts';
 import { ThreadStats } from './telemetry/stats/arena.ts';
+import { CertificateExpiryStats } from './telemetry/stats/certificate-stats.ts';
 import {
   LISTENER_MANAGER_STATS,
   OVERLOAD_STATS,
@@ -48,6 +52,11 @@ const STATE_NUMBERS: Readonly<Record<ServerStateName, number>> = {
   PRE_INITIALIZING: 2,
   INITIALIZING: 3,
 };
+/** What `server.days_until_first_cert_expiring` says when nothing expires. */
+const NEVER = 0xffff_ffff;
+const DAY_MS = 86_400_000;
+/** What session ticket keys are derived from, in bytes. */
+const TICKET_SEED_LENGTH = 32;
 /** How often a shutting-down server looks whether its last connection has gone. */
 const DRAIN_POLL_MS = 50;
 
@@ -85,6 +94,10 @@ export class Server implements AsyncDisposable {
   readonly #aggregator: StatsAggregator;
   readonly #shared: SharedCells;
   readonly #clusters: ClusterRegistry;
+  readonly #secrets: SecretStore;
+  readonly #certificateStats: CertificateExpiryStats;
+  /** Workers and configurations share it, so that a session resumes on any of them. */
+  readonly #ticketSeed: Uint8Array;
   readonly #concurrency: number;
   readonly #serverStats: StatBlock;
   readonly #listenerStats: StatBlock;
@@ -92,6 +105,7 @@ export class Server implements AsyncDisposable {
   #loaded: LoadedBootstrap;
   #loadedMs = systemClock.epoch();
   #resources: StaticResources;
+  #certificates = new CertificateReport([], [], () => undefined);
   #listenerBytes = new Map<string, string>();
   /** Clusters that are configured no more, with when they go. */
   readonly #retiring = new Map<string, ClockTimer>();
@@ -105,11 +119,12 @@ export class Server implements AsyncDisposable {
   #closing: Promise<void> | undefined;
   #shuttingDown = false;
 
-  private constructor(start: ServerStart, resources: StaticResources) {
+  private constructor(start: ServerStart, resources: StaticResources, ticketSeed: Uint8Array) {
     const { options, loaded } = start;
     this.#start = start;
     this.#loaded = loaded;
     this.#resources = resources;
+    this.#ticketSeed = ticketSeed;
     this.#concurrency = options.concurrency ?? availableParallelism();
     this.#shared = new SharedCells([], Math.max(1, this.#concurrency));
     this.#filterSlots = new FilterSlots(
@@ -129,6 +144,18 @@ export class Server implements AsyncDisposable {
     this.#serverStats = this.#stats.block(SERVER_STATS, 'server.');
     this.#listenerStats = this.#stats.block(LISTENER_MANAGER_STATS, 'listener_manager.');
     this.#declareStats();
+    this.#certificateStats = new CertificateExpiryStats(this.#stats);
+    this.#secrets = new SecretStore({
+      clock: this.#clock,
+      log: start.log,
+      stats: this.#stats,
+      onChange: (secrets) => {
+        this.#readCertificates();
+        this.#fleet
+          ?.apply({ secrets })
+          .catch((error: unknown) => start.log.error('config', `cannot apply secrets: ${String(error)}`));
+      },
+    });
     const hostsFile = new HostsFile();
     this.#clusters = new ClusterRegistry({
       clock: this.#clock,
@@ -159,10 +186,11 @@ export class Server implements AsyncDisposable {
 
   /** Starts a proxy. `server` is undefined when `problems` has errors: nothing was started then. Rejects if it can't listen. */
   static async start(start: ServerStart): Promise<{ server: Server | undefined; problems: readonly Problem[] }> {
-    const resources = await buildStaticResources(start.loaded, builtinFilterRegistries());
+    const ticketSeed = randomBytes(TICKET_SEED_LENGTH);
+    const resources = await buildStaticResources(start.loaded, builtinFilterRegistries(), ticketSeed);
     const { problems } = resources;
     if (problems.some(({ severity }) => severity === 'error')) return { server: undefined, problems };
-    const server = new Server(start, resources);
+    const server = new Server(start, resources, ticketSeed);
     try {
       const failures = await server.#run();
       if (failures.length > 0) {
@@ -202,13 +230,14 @@ export class Server implements AsyncDisposable {
    * Errors among the problems: nothing was changed.
    */
   async update(loaded: LoadedBootstrap): Promise<readonly Problem[]> {
-    const resources = await buildStaticResources(loaded, builtinFilterRegistries());
+    const resources = await buildStaticResources(loaded, builtinFilterRegistries(), this.#ticketSeed);
     const { problems } = resources;
     if (problems.some(({ severity }) => severity === 'error')) return problems;
     const before = this.#listenerBytes;
     this.#loaded = loaded;
     this.#loadedMs = this.#clock.epoch();
     this.#resources = resources;
+    await this.#applySecrets();
     for (const built of resources.clusters) this.#clusters.set(built, false);
     await this.#clusters.initialized();
     await this.#applyClusters();
@@ -233,10 +262,14 @@ export class Server implements AsyncDisposable {
       else
         this.#retiring.set(
           name,
-          this.#clock.setTimer(delayMs, () => retire(name)),
+          this.#clock.setTimer(delayMs, () => {
+            retire(name);
+            this.#pruneSecrets();
+          }),
         );
     }
     await this.#applyClusters();
+    this.#pruneSecrets();
   }
 
   /** SIGUSR1, POST /reopen_logs. */
@@ -279,6 +312,7 @@ export class Server implements AsyncDisposable {
     for (const timer of this.#retiring.values()) timer.cancel();
     await this.#fleet?.close();
     this.#clusters.close();
+    this.#secrets.close();
     await this.#admin?.close();
     this.#aggregator.close();
     this.#stopped.resolve();
@@ -329,6 +363,7 @@ export class Server implements AsyncDisposable {
     });
     this.#serverStats.set(SERVER.concurrency, this.#concurrency);
     this.#applyRuntime();
+    await this.#applySecrets();
     for (const built of this.#resources.clusters) this.#clusters.set(built, false);
     await this.#clusters.initialized();
     await this.#applyClusters();
@@ -346,6 +381,27 @@ export class Server implements AsyncDisposable {
   async #applyClusters(): Promise<void> {
     const delta = this.#clusters.takeDelta();
     if (delta !== undefined) await this.#fleet?.apply(delta);
+  }
+
+  /** Hands the workers what clusters and listeners will use by name. */
+  async #applySecrets(): Promise<void> {
+    const secrets = await this.#secrets.update(this.#resources.secrets);
+    this.#readCertificates();
+    if (secrets.set.length > 0) await this.#fleet?.apply({ secrets });
+  }
+
+  /** Secrets go after the clusters that used them; listeners have let go of them by then. */
+  #pruneSecrets(): void {
+    if (this.#retiring.size > 0) return;
+    const secrets = this.#secrets.prune(this.#resources.secrets);
+    if (secrets.remove.length > 0) void this.#fleet?.apply({ secrets });
+  }
+
+  #readCertificates(): void {
+    const { clusters, listeners } = this.#resources;
+    const models = clusters.map(({ model }) => model);
+    this.#certificates = new CertificateReport(models, listeners, (name) => this.#secrets.get(name));
+    this.#certificateStats.set(this.#certificates.contexts);
   }
 
   /** Hands the listeners that differ from before to the workers. */
@@ -420,12 +476,23 @@ export class Server implements AsyncDisposable {
     stats.set(SERVER.memory_allocated, memory.heapUsed + memory.external);
     stats.set(SERVER.memory_heap_size, memory.heapTotal + memory.external);
     stats.set(SERVER.memory_physical_size, memory.rss);
-    stats.set(SERVER.days_until_first_cert_expiring, 0xffff_ffff);
+    const { firstExpiryMs, firstOcspExpiryMs } = this.#certificates;
+    const left = (ms: number, unitMs: number): number => Math.max(0, Math.floor((ms - this.#clock.epoch()) / unitMs));
+    stats.set(SERVER.days_until_first_cert_expiring, firstExpiryMs === undefined ? NEVER : left(firstExpiryMs, DAY_MS));
+    stats.set(
+      SERVER.seconds_until_first_ocsp_response_expiring,
+      firstOcspExpiryMs === undefined ? 0 : left(firstOcspExpiryMs, 1000),
+    );
   }
 
   /** The configuration as it stands now. */
   #configDump(): ConfigDumpSource {
-    return staticConfigDump(this.#loaded, this.#loadedMs, () => this.#fleet?.snapshot.hosts.values() ?? []);
+    return staticConfigDump(
+      this.#loaded,
+      this.#loadedMs,
+      () => this.#fleet?.snapshot.hosts.values() ?? [],
+      () => this.#secrets.delivered,
+    );
   }
 
   /** What the admin pages see of this server. */
@@ -453,6 +520,7 @@ export class Server implements AsyncDisposable {
       listeners: {
         listeners: () => Object.entries(this.listeners).map(([name, addresses]) => ({ name, addresses })),
       },
+      certificates: { contexts: () => this.#certificates.contexts, now: () => this.#clock.epoch() },
       configDump: {
         get registry() {
           return dump().registry;

@@ -1,6 +1,8 @@
 import { create, fromBinary } from '@bufbuild/protobuf';
 import type { ConfigDumpSource, DumpedResource } from './admin/sources.ts';
 import { typeNameOf } from './api/any.ts';
+import { redact } from './api/redact.ts';
+import { SecretSchema } from './api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import { BootstrapSchema } from './api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from './api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import {
@@ -13,24 +15,29 @@ import { HttpConnectionManagerSchema } from './api/generated/envoy/extensions/fi
 import type { LoadedBootstrap } from './config/bootstrap.ts';
 import type { HostHealthStatus, HostSetModel } from './config/cluster-model.ts';
 import type { AddressModel } from './config/common-model.ts';
+import type { DeliveredSecret } from './secret-store.ts';
 
 const HEALTH = { unknown: 0, healthy: 1, unhealthy: 2, draining: 3, timeout: 4, degraded: 5 } as const satisfies Record<
   HostHealthStatus,
   number
 >;
 
-/** `/config_dump` of a bootstrap: its resources as they were configured, and the endpoints that are in use. */
+/**
+ * `/config_dump` of a bootstrap: its resources as they were configured, without what is secret in them, the endpoints
+ * that are in use, and the secrets that discovery delivered.
+ */
 export function staticConfigDump(
   loaded: LoadedBootstrap,
   loadedAt: number,
   hostSets: () => Iterable<HostSetModel>,
+  delivered: () => readonly DeliveredSecret[],
 ): ConfigDumpSource {
   const { configured } = loaded;
   const resources = configured.staticResources;
   const dumped = (name: string, desc: DumpedResource['desc'], message: DumpedResource['message']): DumpedResource => ({
     name,
     desc,
-    message,
+    message: redact(loaded.registry, desc, message),
     versionInfo: '',
     lastUpdated: loadedAt,
   });
@@ -57,7 +64,15 @@ export function staticConfigDump(
       static: Array.from(hostSets(), (set) => dumped(set.cluster, ClusterLoadAssignmentSchema, loadAssignment(set))),
       dynamic: [],
     }),
-    secrets: () => ({ static: [], active: [], warming: [] }),
+    secrets: () => ({
+      static: (resources?.secrets ?? []).map((secret) => dumped(secret.name, SecretSchema, secret)),
+      active: delivered().map(({ name, message, versionInfo, lastUpdated }) => ({
+        ...dumped(name, SecretSchema, message),
+        versionInfo,
+        lastUpdated,
+      })),
+      warming: [],
+    }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { AdminPage } from './page.ts';
+import { certsPage } from './pages/certs.ts';
 import { clustersPage } from './pages/clusters.ts';
 import { configDumpPage } from './pages/config-dump.ts';
 import { homePages } from './pages/home.ts';
@@ -16,7 +17,6 @@ import { listenersPage } from './pages/listeners.ts';
 import { loggingPage } from './pages/logging.ts';
 import { runtimeModifyPage, runtimePage } from './pages/runtime.ts';
 import {
-  certsPage,
   contentionPage,
   hotRestartVersionPage,
   initDumpPage,

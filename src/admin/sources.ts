@@ -1,6 +1,8 @@
 import type { DescMessage, JsonObject, Message, Registry } from '@bufbuild/protobuf';
 import type { ClusterStatus } from '../config/cluster-status-model.ts';
 import type { AddressModel } from '../config/common-model.ts';
+import type { Certificate } from '../lib/x509/certificate.ts';
+import type { OcspResponse } from '../lib/x509/ocsp-response.ts';
 import type { LogLevel } from '../telemetry/log-level.ts';
 import type { StatsAggregator } from '../telemetry/stats/aggregator.ts';
 
@@ -17,6 +19,7 @@ export interface AdminSources {
   readonly processMetrics: (() => Promise<string>) | undefined;
   readonly clusters: ClustersSource;
   readonly listeners: ListenersSource;
+  readonly certificates: CertificatesSource;
   readonly configDump: ConfigDumpSource;
   readonly logging: LoggingControl;
   readonly runtime: RuntimeSource;
@@ -48,6 +51,24 @@ export interface ClustersSource {
 export interface ListenersSource {
   /** Active listeners with the addresses they are bound to (real ports); the first is the main one. */
   listeners(): Iterable<{ readonly name: string; readonly addresses: readonly AddressModel[] }>;
+}
+
+/** The certificates in use, by TLS context. */
+export interface CertificatesSource {
+  contexts(): Iterable<{
+    readonly trustedCa: CertificateShown | undefined;
+    readonly chain: readonly CertificateShown[];
+  }>;
+  /** ms since the epoch. */
+  now(): number;
+}
+
+export interface CertificateShown {
+  /** The file, or `<inline>`. */
+  readonly path: string;
+  readonly certificate: Certificate;
+  /** What is stapled to it. */
+  readonly ocsp: OcspResponse | undefined;
 }
 
 /** One resource of a config dump. */

@@ -46,6 +46,7 @@ export class FakeServer {
       flushStatsOnAdmin: false,
       processMetrics: async () => '# TYPE process_x gauge\nprocess_x 1\n',
       clusters: { clusters: () => this.clusters },
+      certificates: { contexts: () => [], now: () => 0 },
       listeners: {
         listeners: () => [
           {

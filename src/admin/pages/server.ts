@@ -55,8 +55,6 @@ export const contentionPage = readPage('/contention', 'dump current mutex conten
   textResponse('Mutex contention tracing is not enabled. There are no mutexes to trace.'),
 );
 
-export const certsPage = readPage('/certs', 'print certs on machine', () => jsonResponse({ certificates: [] }));
-
 export const initDumpPage: AdminPage = {
   path: '/init_dump',
   help: 'dump current init manager information (experimental)',
