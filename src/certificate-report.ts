@@ -6,8 +6,6 @@ import type { CommonTlsModel } from './config/transport-socket-model.ts';
 import { Certificate } from './lib/x509/certificate.ts';
 import { readOcspResponse, type OcspResponse } from './lib/x509/ocsp-response.ts';
 import { isCertificateBlock, readPem } from './lib/x509/pem.ts';
-import { listenerStatPrefix } from './telemetry/stats/listener-stats.ts';
-import { sanitizeStatName } from './telemetry/stats/stats.ts';
 
 /** One certificate in use. */
 export interface CertificateInUse {
@@ -20,14 +18,10 @@ export interface CertificateInUse {
 
 /** The certificates of one TLS context. */
 export interface TlsContextCertificates {
-  /** `listener.<address>.` or `cluster.<name>.`. */
-  readonly statPrefix: string;
   /** The first CA, if there is one. */
   readonly trustedCa: CertificateInUse | undefined;
   /** Leaves; those in PKCS #12 are missing. */
   readonly chain: readonly CertificateInUse[];
-  /** Stat names of certificates and the CA, with when they expire: seconds since the epoch. */
-  readonly expirations: readonly { readonly statName: string; readonly atSeconds: number }[];
 }
 
 /** The certificates that clusters and listeners use, read once a configuration. */
@@ -39,14 +33,9 @@ export class CertificateReport {
     listeners: readonly ListenerModel[],
     secret: (name: string) => SecretModel | undefined,
   ) {
-    const of = (statPrefix: string, contexts: readonly CommonTlsModel[]): TlsContextCertificates[] =>
-      contexts.flatMap((context) => readContext(statPrefix, context, secret) ?? []);
-    this.contexts = [
-      ...clusters.flatMap((model) => of(`cluster.${sanitizeStatName(model.altStatName)}.`, clusterTlsContexts(model))),
-      ...listeners.flatMap((model) =>
-        of(listenerStatPrefix(model.address, model.statPrefix), listenerTlsContexts(model)),
-      ),
-    ];
+    this.contexts = [...clusters.flatMap(clusterTlsContexts), ...listeners.flatMap(listenerTlsContexts)].flatMap(
+      (context) => readContext(context, secret) ?? [],
+    );
   }
 
   /** The first expiry of all, ms since the epoch; undefined without certificates. */
@@ -69,7 +58,6 @@ const least = (values: readonly number[]): number | undefined =>
 
 /** Undefined: secrets are missing, so the context doesn't exist yet. */
 function readContext(
-  statPrefix: string,
   { certificates, validation }: CommonTlsModel,
   secret: (name: string) => SecretModel | undefined,
 ): TlsContextCertificates | undefined {
@@ -81,19 +69,13 @@ function readContext(
   const first = ca === undefined ? undefined : readFirst(ca.trustedCa);
   const trustedCa = first && { path: ca!.path, certificate: first, ocsp: undefined };
   const chain: CertificateInUse[] = [];
-  const expirations: { statName: string; atSeconds: number }[] = [];
-  const note = (statName: string, { validToMs }: Certificate): void => {
-    expirations.push({ statName, atSeconds: Math.floor(validToMs / 1000) });
-  };
   for (const value of values) {
     const certificate = readFirst(value!.certificateChain);
     if (certificate === undefined) continue;
     const ocsp = value!.ocspStaple && readOcspResponse(Buffer.from(value!.ocspStaple));
     chain.push({ path: value!.path, certificate, ocsp: typeof ocsp === 'string' ? undefined : ocsp });
-    note(value!.statName, certificate);
   }
-  if (trustedCa !== undefined) note(ca!.statName, trustedCa.certificate);
-  return { statPrefix, trustedCa, chain, expirations };
+  return { trustedCa, chain };
 }
 
 function valueOf(

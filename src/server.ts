@@ -30,7 +30,6 @@ import { staticConfigDump } from './static-config-dump.ts';
 import { SecretStore } from './secret-store.ts';
 import { StatsAggregator } from './telemetry/stats/aggregator.ts';
 import { ThreadStats } from './telemetry/stats/arena.ts';
-import { CertificateExpiryStats } from './telemetry/stats/certificate-stats.ts';
 import {
   LISTENER_MANAGER_STATS,
   OVERLOAD_STATS,
@@ -95,7 +94,6 @@ export class Server implements AsyncDisposable {
   readonly #shared: SharedCells;
   readonly #clusters: ClusterRegistry;
   readonly #secrets: SecretStore;
-  readonly #certificateStats: CertificateExpiryStats;
   /** Workers and configurations share it, so that a session resumes on any of them. */
   readonly #ticketSeed: Uint8Array;
   readonly #concurrency: number;
@@ -144,7 +142,6 @@ export class Server implements AsyncDisposable {
     this.#serverStats = this.#stats.block(SERVER_STATS, 'server.');
     this.#listenerStats = this.#stats.block(LISTENER_MANAGER_STATS, 'listener_manager.');
     this.#declareStats();
-    this.#certificateStats = new CertificateExpiryStats(this.#stats);
     this.#secrets = new SecretStore({
       clock: this.#clock,
       log: start.log,
@@ -401,7 +398,7 @@ export class Server implements AsyncDisposable {
     const { clusters, listeners } = this.#resources;
     const models = clusters.map(({ model }) => model);
     this.#certificates = new CertificateReport(models, listeners, (name) => this.#secrets.get(name));
-    this.#certificateStats.set(this.#certificates.contexts);
+    this.#refreshCertificateStats();
   }
 
   /** Hands the listeners that differ from before to the workers. */
@@ -476,6 +473,11 @@ export class Server implements AsyncDisposable {
     stats.set(SERVER.memory_allocated, memory.heapUsed + memory.external);
     stats.set(SERVER.memory_heap_size, memory.heapTotal + memory.external);
     stats.set(SERVER.memory_physical_size, memory.rss);
+    this.#refreshCertificateStats();
+  }
+
+  #refreshCertificateStats(): void {
+    const stats = this.#serverStats;
     const { firstExpiryMs, firstOcspExpiryMs } = this.#certificates;
     const left = (ms: number, unitMs: number): number => Math.max(0, Math.floor((ms - this.#clock.epoch()) / unitMs));
     stats.set(SERVER.days_until_first_cert_expiring, firstExpiryMs === undefined ? NEVER : left(firstExpiryMs, DAY_MS));

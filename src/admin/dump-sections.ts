@@ -69,7 +69,7 @@ export function dumpSections(source: ConfigDumpSource, includeEds: boolean): Dum
       list('dynamic_route_configs', 'RoutesConfigDump.DynamicRouteConfig', 'route_config', routes.dynamic, true),
     ]),
     section('SecretsConfigDump', '', [
-      namedList(list('static_secrets', 'SecretsConfigDump.StaticSecret', 'secret', secrets.static)),
+      staticSecretList(list('static_secrets', 'SecretsConfigDump.StaticSecret', 'secret', secrets.static)),
       namedList(list('dynamic_active_secrets', 'SecretsConfigDump.DynamicSecret', 'secret', secrets.active, true)),
       namedList(list('dynamic_warming_secrets', 'SecretsConfigDump.DynamicSecret', 'secret', secrets.warming, true)),
     ]),
@@ -175,7 +175,16 @@ function* dynamicListeners(
 
 /** Secrets carry their name beside themselves. */
 function namedList(list: DumpList): DumpList {
-  return mapped(list, (name, json) => ({ name, ...json }));
+  return mapped(list, (name, { version_info, last_updated, ...json }) => ({
+    name,
+    ...(version_info !== undefined && { version_info }),
+    ...(last_updated !== undefined && { last_updated }),
+    ...json,
+  }));
+}
+
+function staticSecretList(list: DumpList): DumpList {
+  return mapped(list, (name, { last_updated: _dropped, ...json }) => ({ name, ...json }));
 }
 
 /** Static endpoints have no time of their own. */

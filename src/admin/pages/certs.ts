@@ -10,13 +10,16 @@ export const certsPage: AdminPage = {
   help: 'print certs on machine',
   mutates: false,
   params: [],
-  handle: (_request, { certificates }) =>
-    jsonResponse({
+  handle: (_request, { certificates }) => {
+    const response = jsonResponse({
       certificates: Array.from(certificates.contexts(), ({ trustedCa, chain }) => ({
         ca_cert: trustedCa === undefined ? [] : [details(trustedCa, certificates.now())],
         cert_chain: chain.map((certificate) => details(certificate, certificates.now())),
       })),
-    }),
+    });
+    // Protobuf's JSON has no angle brackets.
+    return { ...response, body: (response.body as string).replaceAll('<', '\\u003c').replaceAll('>', '\\u003e') };
+  },
 };
 
 function details({ path, certificate, ocsp }: CertificateShown, now: number): object {
