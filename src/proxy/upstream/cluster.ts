@@ -109,7 +109,7 @@ export class UpstreamCluster implements Cluster {
         model.originalDestination,
         environment.dispatcher,
         this.stats,
-        (host) => this.#prepare(host, undefined),
+        (host) => this.#prepareOnDemand(host),
       );
     this.#hostSet = {
       cluster: model.name,
@@ -277,6 +277,12 @@ export class UpstreamCluster implements Cluster {
   #prepare(host: UpstreamHost, locality: Metadata | undefined): void {
     const index = matchTransportSocket(this.model.transportSocketMatches, host.metadata, locality);
     host.transportSocket = index === -1 ? this.#transportSocket : this.#matchedTransportSockets[index];
+  }
+
+  /** The control thread, which counts for all other hosts, doesn't know of it. */
+  #prepareOnDemand(host: UpstreamHost): void {
+    this.#prepare(host, undefined);
+    if (host.transportSocket === this.#transportSocket) this.stats.inc(CLUSTER_STATS.at['default.total_match_count']);
   }
 
   #onHealthChange(): void {

@@ -190,7 +190,8 @@ class NodeSocket implements UpstreamSocket {
   close(how: 'flush' | 'flush-no-delay' | 'abort' | 'reset'): void {
     const now = how === 'abort' || how === 'reset';
     if (this.#closing && !now) return;
-    if (!this.#closing) this.#local = !this.#remoteEnded || this.#local;
+    // After a FIN, closing only follows, unless the other direction was still in use.
+    if (!this.#closing) this.#local ||= !this.#remoteEnded || this.input?.allowsHalfClose === true;
     this.#closing = true;
     if (how === 'reset' && this.#transport === undefined && this.#options.address.kind === 'socket')
       this.#socket.resetAndDestroy();

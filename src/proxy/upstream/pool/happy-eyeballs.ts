@@ -3,6 +3,7 @@ import type { ConnectionInfo } from '../../../filters/stream-info.ts';
 import { Timer, type TimerTask } from '../../../lib/timer-wheel.ts';
 import type { ConnectionInput } from '../../codec/connection-io.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
+import { CLUSTER_STATS } from '../cluster-stats.ts';
 import type { ConnectFailure } from './connect-failure.ts';
 import type { ConnectOptions, Connector, UpstreamSocket, UpstreamSocketOwner } from './connector.ts';
 
@@ -23,6 +24,7 @@ export class HappyEyeballs implements UpstreamSocket, TimerTask {
   /** Those on their way. */
   #tries: Try[] = [];
   #chosen: UpstreamSocket | undefined = undefined;
+  #tried = 0;
   #closing = false;
   #input: ConnectionInput | undefined = undefined;
 
@@ -87,6 +89,8 @@ export class HappyEyeballs implements UpstreamSocket, TimerTask {
       (winner, info) => this.#choose(winner, info),
       (loser, local, failure) => this.#onClosed(loser, local, failure),
     );
+    // Each one after the first, which the pool has counted, counts as in Envoy.
+    if (this.#tried++ > 0) this.#options.stats.inc(CLUSTER_STATS.at.upstream_cx_total);
     this.#tries.push(one);
     one.socket = this.#connect(this.#dispatcher, { ...this.#options, address, additionalAddresses: [] }, one);
     if (this.#waiting.length > 0) this.#dispatcher.arm(this.#timer, NEXT_ADDRESS_MS);

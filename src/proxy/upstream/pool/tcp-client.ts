@@ -20,6 +20,10 @@ export class TcpClient implements ProtocolClient<TcpPoolRequest, UpstreamConnect
 
   attach(_request: TcpPoolRequest): UpstreamConnection {
     this.#connection.draining = true;
+    // It has its user until it is gone: Envoy counts every end as one with an active request.
+    this.#connection.cutOff = true;
+    // However it ends, it ends with its user on it.
+    this.#connection.cutOff = true;
     this.#socket.resumeRead();
     return this;
   }

@@ -86,7 +86,7 @@ describe('a TCP pool', () => {
       upstream_cx_http1_total: 0,
       upstream_cx_destroy_remote: 1,
       upstream_cx_destroy_local: 1,
-      upstream_cx_destroy_with_active_rq: 0,
+      upstream_cx_destroy_with_active_rq: 2,
     });
     expect(allReleased()).toBe(true);
   });
