@@ -5,6 +5,11 @@ const UPSTREAM_FRAMING =
 const ONE_READ =
   'A request that came in one piece is read as a whole before its turn ends, so it is complete when the answer is made; Envoy answers between the pieces.';
 
+const BYTESTREAM =
+  'The same on the wire; `:protocol: bytestream` means nothing more than CONNECT, and is not in REQUEST_HEADERS_BYTES.';
+const CONNECT_ERROR =
+  'The same answer; behind it the rest of the request is refused with RST_STREAM(NO_ERROR) as everywhere, Envoy says CONNECT_ERROR.';
+
 /** Where Outrigger differs from Envoy, by the name of the case, with the reason. Shown in docs/differences.md. */
 export const DIFFERENCES: Readonly<Record<string, string>> = {
   'strict: two spaces': FRAMING,
@@ -20,8 +25,6 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
   'strict: a chunk size line with a bare LF': FRAMING,
   'lenient: HTTP/1.0 with transfer-encoding': FRAMING,
   'strict: an empty host': 'Envoy routes a request with an empty Host; here it is answered like one without (400).',
-  'strict: an upgrade that is not configured':
-    'The same answer; the size of the request headers is logged with the upgrade fields, which Envoy has removed by then.',
   'lenient: HTTP/1.0 keep-alive':
     'The same bytes; `connection: keep-alive` is added by the codec, so it is not in RESPONSE_HEADERS_BYTES.',
   'upstream answers with HTTP/2.0': UPSTREAM_FRAMING,
@@ -33,4 +36,10 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
   'overflow: POST /': ONE_READ,
   'bridge: protobuf, answer 3':
     'Envoy takes five bytes from the front of any answer, for the header of a gRPC frame; here an answer that is not gRPC stays whole.',
+  'to-h1: h2 CONNECT, the client ends':
+    'Envoy drops what comes together with the end of the upstream connection; here the client gets it.',
+  'to-h1: h2 CONNECT with bytestream': BYTESTREAM,
+  'to-h2: h2 CONNECT with bytestream': BYTESTREAM,
+  'closed: h2 CONNECT': CONNECT_ERROR,
+  'closed: h2 websocket': CONNECT_ERROR,
 };

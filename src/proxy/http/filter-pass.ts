@@ -257,20 +257,23 @@ export class FilterPass {
       if (verdict === Continue) continue;
       if (isPromise(verdict)) {
         this.#wait(verdict, (late) => {
-          if (this.#applyTrailers(stage, late)) this.#trailersFrom(stage + 1, trailers);
+          if (this.#applyTrailers(stage, late, trailers)) this.#trailersFrom(stage + 1, trailers);
         });
         return;
       }
-      if (!this.#applyTrailers(stage, verdict)) return;
+      if (!this.#applyTrailers(stage, verdict, trailers)) return;
     }
     this.#owner.passTrailers(this.#direction, trailers);
   }
 
   /** True: go on to the next stage. */
-  #applyTrailers(stage: number, verdict: TrailersVerdict): boolean {
+  #applyTrailers(stage: number, verdict: TrailersVerdict, trailers: HeaderMap): boolean {
     if (verdict === Continue) return true;
     if (Buffer.isBuffer(verdict)) this.#dataFrom(stage + 1, verdict, true);
-    else this.#reply(verdict);
+    else if ('lastData' in verdict) {
+      if (verdict.lastData.length > 0) this.#dataFrom(stage + 1, verdict.lastData, false);
+      this.#trailersFrom(stage + 1, trailers);
+    } else this.#reply(verdict);
     return false;
   }
 

@@ -51,6 +51,10 @@ export class FilterStream implements StreamContext {
     this.#stream.overrideHostStrict = strict;
   }
 
+  get bufferLimit(): number {
+    return this.#stream.bufferLimit;
+  }
+
   setBufferLimit(bytes: number): void {
     this.#stream.setBufferLimit(bytes);
   }

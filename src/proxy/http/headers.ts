@@ -125,7 +125,8 @@ export class HeaderMap implements Headers {
     if (this.path !== '') bytes += 5 + this.path.length;
     if (this.authority !== '') bytes += 10 + this.authority.length;
     if (this.scheme !== '') bytes += 7 + this.scheme.length;
-    if (this.protocol !== '') bytes += 9 + this.protocol.length;
+    // Of an HTTP/1.1 upgrade it is no field of its own.
+    if (this.protocol !== '' && this.method === 'CONNECT') bytes += 9 + this.protocol.length;
     if (this.status !== 0) bytes += 10;
     for (let i = 0; i < this.names.length; i++) bytes += this.names[i]!.length + this.values[i]!.length;
     return bytes;

@@ -269,7 +269,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       const type = upgradeType(headers);
       if (this.#allowsUpgrade(type)) {
         filters = this.#config.upgrades.get(type)?.filters ?? filters;
-        this.#beginUpgrade();
+        this.#beginUpgrade(type);
         // Without a route that is what the answer tells of.
       } else refused = this.route !== undefined;
     }
@@ -285,14 +285,14 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     this.#requestPass.headers(headers, endStream);
   }
 
-  #beginUpgrade(): void {
+  #beginUpgrade(type: string): void {
     if (this.#upgraded) return;
     this.#upgraded = true;
     const { stats } = this.#config;
     stats.inc(AT.downstream_cx_upgrades_total);
     stats.inc(AT.downstream_cx_upgrades_active);
-    // Its request has no end to wait for.
-    if (this.#requestTimer !== undefined) this.worker.dispatcher.disarm(this.#requestTimer);
+    // Its request has no end to wait for; that of CONNECT is timed all the same, as in Envoy.
+    if (type !== 'connect' && this.#requestTimer !== undefined) this.worker.dispatcher.disarm(this.#requestTimer);
   }
 
   /** False: one of them could not be made, and the request is answered. */
@@ -479,11 +479,16 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     const { stats } = this.#config;
     stats.inc(AT.downstream_rq_tx_reset);
     stats.inc(AT.downstream_rq_rx_reset);
+    this.#handle.reset(this.#resetReason());
+    this.#finish();
+  }
+
+  /** What an HTTP/2 client is told of a stream that it can't send on. */
+  #resetReason(): StreamResetReason {
     const { flags } = this.info;
     if (this.#upgraded && (flags & (ResponseFlag.UF | ResponseFlag.UC)) !== 0)
-      this.#handle.reset('remote error with CONNECT request');
-    else this.#handle.reset((flags & ResponseFlag.UPE) !== 0 ? 'protocol error' : 'local reset');
-    this.#finish();
+      return 'remote error with CONNECT request';
+    return (flags & ResponseFlag.UPE) !== 0 ? 'protocol error' : 'local reset';
   }
 
   recreate(headers: HeaderMap, response: HeaderMap, body: readonly Buffer[] = [], trailers?: HeaderMap): boolean {
@@ -582,8 +587,10 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     config.chargeResponse(headers.status);
     if (!this.#requestEnded) config.stats.inc(AT.downstream_rq_response_before_rq_complete);
     this.#handle.sendHeaders(headers, endStream);
+    const tunnel = this.#upgraded && isTunnel(this.requestHeaders.method, headers.status);
+    if (tunnel && this.#requestTimer !== undefined) this.worker.dispatcher.disarm(this.#requestTimer);
     if (endStream) this.#endResponse();
-    else if (config.model.flushAccessLogOnTunnelEstablished && isTunnel(this.requestHeaders.method, headers.status))
+    else if (tunnel && config.model.flushAccessLogOnTunnelEstablished)
       this.#log('DownstreamTunnelSuccessfullyEstablished');
   }
 
@@ -611,7 +618,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
     if (!this.#requestEnded) {
       this.#config.stats.inc(AT.downstream_rq_rx_reset);
       // Nobody reads the rest of the request. HTTP/1 closes the connection by itself.
-      if (this.#connection.multiplexed) this.#handle.reset('local reset');
+      if (this.#connection.multiplexed) this.#handle.reset(this.#resetReason());
     }
     this.#finish();
   }

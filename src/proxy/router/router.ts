@@ -149,7 +149,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     this.#feed.mirrors?.sendHeaders(endStream);
     // An upgrade's request has no end; what is timed is its handshake.
     if (endStream) this.#endRequest();
-    else if (asksForTunnel(headers)) this.#armTimeout();
+    else if (headers.protocol !== '') this.#armTimeout();
   }
 
   /** What keeps a request from its cluster at once. */
@@ -278,6 +278,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     const stream = this.#stream;
     const host = attempt.host!;
     if (headers.has('x-envoy-immediate-health-check-fail')) host.failHealthCheck();
+    if (attempt.payloadHeld && this.#failsHandshake(headers)) return;
     if (this.#retry !== undefined && this.#retryHeaders(attempt, headers)) return;
     if (this.#redirect(headers)) return;
     this.#dropRetry();
@@ -295,25 +296,25 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (this.#route!.virtualHost.includeAttemptCountInResponse)
       headers.set('x-envoy-attempt-count', String(this.#attemptCount));
     this.#settleOn(attempt);
-    if (attempt.payloadHeld && this.#refusesUpgrade(attempt, headers)) return;
+    if (attempt.payloadHeld && isTunnel(stream.requestHeaders.method, headers.status)) this.#openTunnel(attempt);
     if (endStream) this.#finish(attempt);
     stream.sendHeaders(headers, endStream);
   }
 
-  /** Upgrades: starts the payload if the upstream agreed. True: the answer makes no sense and was replaced. */
-  #refusesUpgrade(attempt: Attempt, headers: HeaderMap): boolean {
+  /** The upstream agreed: the payload starts, and may last. */
+  #openTunnel(attempt: Attempt): void {
+    attempt.disarmTryTimers();
+    if (this.#timer !== undefined) this.config.worker.dispatcher.disarm(this.#timer);
+    attempt.payloadHeld = false;
+    this.#feed.flush(attempt, false);
+  }
+
+  /** A WebSocket handshake was answered with neither consent nor an error; the client gets the status alone. */
+  #failsHandshake(headers: HeaderMap): boolean {
     const { status } = headers;
-    if (isTunnel(this.#stream.requestHeaders.method, status)) {
-      attempt.disarmTryTimers();
-      if (this.#timer !== undefined) this.config.worker.dispatcher.disarm(this.#timer);
-      attempt.payloadHeld = false;
-      this.#feed.flush(attempt, false);
-      return false;
-    }
-    const websocket = this.#stream.requestHeaders.protocol.toLowerCase() === 'websocket';
-    if (!websocket || status >= 400) return false;
-    const entry = PROXY_ERRORS.websocketHandshakeUnsuccessful;
-    this.#reply({ ...entry, status, headers: [...headers.entries()] });
+    if (status === 101 || status >= 400) return false;
+    if (this.#stream.requestHeaders.protocol.toLowerCase() !== 'websocket') return false;
+    this.#reply({ ...PROXY_ERRORS.websocketHandshakeUnsuccessful, status, headers: [...headers.entries()] });
     return true;
   }
 

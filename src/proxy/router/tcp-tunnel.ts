@@ -4,6 +4,7 @@ import type { HttpProtocol, StreamResetReason } from '../codec/codec.ts';
 import type { ConnectionInput } from '../codec/connection-io.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import { HeaderMap } from '../http/headers.ts';
+import { proxyProtocolV1, proxyProtocolV2 } from '../transport-socket/proxy-protocol-header.ts';
 import type {
   Host,
   Pool,
@@ -166,9 +167,15 @@ export class TcpTunnel implements Pool, TcpPoolRequest, ConnectionInput, Upstrea
   flush(): void {}
 }
 
-/** What goes over the connection of a CONNECT before its payload. */
+/** What goes over the connection of a CONNECT before its payload: by `proxy_protocol_config`, whose connection it is. */
 export function connectPreamble(connect: ConnectModel, connection: ConnectionInfo): Uint8Array | undefined {
   if (connect.proxyProtocol === undefined) return undefined;
-  void connection;
-  return undefined;
+  const { remoteIp, remotePort, localIp, localPort } = connection;
+  const addresses = {
+    sourceIp: remoteIp,
+    sourcePort: remotePort,
+    destinationIp: localIp,
+    destinationPort: localPort,
+  };
+  return connect.proxyProtocol === 'v1' ? proxyProtocolV1(addresses) : proxyProtocolV2(addresses, []);
 }

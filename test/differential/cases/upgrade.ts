@@ -206,6 +206,10 @@ export const cases: readonly Case[] = [
     timeoutMs: 200,
   }),
   raw('timed', 'an accepted websocket that is idle', ws('tunnel'), { pieces: ['one'], timeoutMs: 600 }),
+  raw('timed', 'an accepted CONNECT outlives the request timeouts', connect('tunnel'), {
+    pieces: ['one'],
+    timeoutMs: 200,
+  }),
   raw('timed', 'a websocket that is not answered', ws('hang'), { timeoutMs: 500 }),
   raw('timed', 'CONNECT that is not answered', connect('hang'), { timeoutMs: 500 }),
 ];

@@ -17,7 +17,7 @@ import { CR, LF, TOKEN } from './chars.ts';
 import { Http1Error } from './errors.ts';
 import { acceptRequest } from './framing.ts';
 import { Failed, HeadParser, NeedMore } from './head-parser.ts';
-import { EMPTY, HeldInput } from './held-input.ts';
+import { HeldInput } from './held-input.ts';
 import { MessageWriter } from './message-writer.ts';
 import { HeadSerializer } from './serializer.ts';
 
@@ -44,7 +44,7 @@ export interface H1ServerOptions {
  * A response that ends before its request does closes the connection, and is the end of the stream's events.
  * Hop-by-hop fields are dealt with here: the map of a request has none, except `te: trailers` and, where
  * `headers.protocol` tells of an upgrade, `connection` and `upgrade`. After a 101, and after a 2xx to CONNECT, data of
- * the stream is raw bytes in both directions, and the peer's half-close is the end of the request.
+ * the stream is raw bytes in both directions.
  */
 export class H1ServerConnection implements ServerCodec, BodyReaderOwner {
   readonly #output: ConnectionOutput;
@@ -63,7 +63,6 @@ export class H1ServerConnection implements ServerCodec, BodyReaderOwner {
   #aheadPaused = false;
   /** Inside a call from the socket's side: input is being processed already. */
   #reading = false;
-  #ended = false;
 
   constructor(
     output: ConnectionOutput,
@@ -91,11 +90,7 @@ export class H1ServerConnection implements ServerCodec, BodyReaderOwner {
   }
 
   onEnd(): void {
-    this.#ended = true;
-    if (this.#stream !== undefined && this.#state !== DEAF) {
-      if (this.#state === TUNNEL) return this.#endTunnel();
-      // As Envoy: a client that half-closes has gone. Its connection's owner closes it, and `onClose` follows.
-    }
+    // As Envoy: a client that half-closes has gone. Its connection's owner closes it, and `onClose` follows.
   }
 
   onDrain(): void {
@@ -114,6 +109,7 @@ export class H1ServerConnection implements ServerCodec, BodyReaderOwner {
     this.#stream = undefined;
     this.#held.clear();
     if (stream === undefined) return;
+    stream.wireBytesSent = this.#writer.wireBytes;
     stream.over = true;
     stream.events.onReset('connection termination', '');
   }
@@ -158,7 +154,6 @@ export class H1ServerConnection implements ServerCodec, BodyReaderOwner {
       if (this.#held.bytes > 0 || this.#stalled()) this.#hold(chunks[i]!, 0);
       else this.#read(chunks[i]!);
     }
-    if (this.#ended && this.#state === TUNNEL) this.#endTunnel();
   }
 
   #hold(chunk: Buffer, from: number): void {
@@ -260,14 +255,6 @@ export class H1ServerConnection implements ServerCodec, BodyReaderOwner {
     this.#state = SERVING;
   }
 
-  #endTunnel(): void {
-    const stream = this.#stream!;
-    if (stream.requestComplete || this.#held.bytes > 0) return;
-    stream.requestComplete = true;
-    this.#state = SERVING;
-    stream.events.onData(EMPTY, true);
-  }
-
   #fail(error: CodecError): void {
     const stream = this.#stream!;
     this.#state = DEAF;
@@ -301,7 +288,7 @@ export class H1ServerConnection implements ServerCodec, BodyReaderOwner {
       stream.mustClose = true;
       // A 101 that nobody asked for can't be helped any more; nothing is read as if it had been.
       if (this.#body.kind === Tunnel) this.#state = TUNNEL;
-      if (this.#held.bytes > 0 || this.#ended) this.#writer.schedule();
+      if (this.#held.bytes > 0) this.#writer.schedule();
     }
     if (endStream) this.#endResponse(stream);
   }

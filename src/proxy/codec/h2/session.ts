@@ -122,8 +122,6 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
     this.dead = true;
     this.#frames.stop();
     this.keepalive?.close();
-    const { isServer } = this.#side;
-    this.stats.dec(isServer ? AT.nghttp2_downstream_connections : AT.nghttp2_upstream_connections);
     this.#resetAll('connection termination', '', undefined, '');
     this.#endEnded();
     this.writer.close();
