@@ -99,7 +99,7 @@ class ProxyProtocolFilter implements ListenerFilter {
     }
     const counts = versions[version];
     if (!allows[version]) {
-      errors.inc();
+      counts.inc(VERSION_AT.found);
       counts.inc(VERSION_AT.disallowed);
       return 'close';
     }
