@@ -90,7 +90,7 @@ async function runOptions(
   const loaded = await loadBootstrap(options);
   const found = new Problems();
   const configuredLog = logOptionsWith(options, loaded.bootstrap, found);
-  if (configuredLog.format !== undefined && !found.hasErrors)
+  if (configuredLog.format !== undefined && configuredLog.format !== '' && !found.hasErrors)
     log.setFormat(configuredLog.format, configuredLog.escapeMessages);
   const report = new Report(options, terminal);
   report.add([...loaded.problems, ...withPositions(found.list, loaded.locate)]);
