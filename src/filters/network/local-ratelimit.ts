@@ -6,6 +6,7 @@ import {
 import { TokenBucket, type TokenBucketOptions } from '../../lib/token-bucket.ts';
 import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
 import { ConfigError, protobufConfig } from '../config-type.ts';
+import { ResponseFlag } from '../response-flags.ts';
 import { ContinueChain, StopIteration, type NetworkFactoryContext, type NetworkFilterType } from './filter.ts';
 
 const MIN_FILL_INTERVAL_MS = 50;
@@ -29,6 +30,7 @@ export const localRateLimit: NetworkFilterType<LocalRateLimit> = {
       onConnection() {
         if (!isEnabled() || bucket.take()) return ContinueChain;
         limited.inc();
+        connection.info.setFlag(ResponseFlag.URX);
         connection.close('abort', '');
         return StopIteration;
       },

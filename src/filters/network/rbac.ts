@@ -3,7 +3,7 @@ import {
   RBACSchema,
   type RBAC,
 } from '../../api/generated/envoy/extensions/filters/network/rbac/v3/rbac_pb.js';
-import type { RBAC as Rules } from '../../api/generated/envoy/config/rbac/v3/rbac_pb.js';
+import type { Permission, Policy, Principal, RBAC as Rules } from '../../api/generated/envoy/config/rbac/v3/rbac_pb.js';
 import type { Counter } from '../../telemetry/stats/stats.ts';
 import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
 import { ConfigError, protobufConfig } from '../config-type.ts';
@@ -54,7 +54,8 @@ class RbacSettings {
     const scope = `${prefix}${prefix === '' || prefix.endsWith('.') ? '' : '.'}rbac.`;
     this.allowed = rootStats.counter(`${scope}allowed`);
     this.denied = rootStats.counter(`${scope}denied`);
-    const shadow = `${scope}${sanitizeStatName(config.shadowRulesStatPrefix)}shadow_`;
+    const shadowPrefix = sanitizeStatName(config.shadowRulesStatPrefix);
+    const shadow = `${scope}${shadowPrefix}${shadowPrefix === '' || shadowPrefix.endsWith('.') ? '' : '.'}shadow_`;
     this.shadowAllowed = rootStats.counter(`${shadow}allowed`);
     this.shadowDenied = rootStats.counter(`${shadow}denied`);
   }
@@ -66,11 +67,57 @@ function compile(
   unsupported: (field: string) => void,
 ): RbacEngine | undefined {
   if (rules === undefined) return undefined;
+  const header = Object.values(rules.policies)
+    .map(headerOf)
+    .find((name) => name !== undefined);
+  if (header !== undefined)
+    throw new ConfigError(`Found header(${header}) rule,not supported by RBAC network filter`, field);
   try {
     return new RbacEngine(rules, (below) => unsupported(`${field}.${below}`));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(error.message, error.path === '' ? field : `${field}.${error.path}`);
+  }
+}
+
+/** The name of a header that a policy looks at: a connection has none, and Envoy refuses such rules. */
+function headerOf({ permissions, principals }: Policy): string | undefined {
+  for (const permission of permissions) {
+    const found = headerOfPermission(permission);
+    if (found !== undefined) return found;
+  }
+  for (const principal of principals) {
+    const found = headerOfPrincipal(principal);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function headerOfPermission({ rule }: Permission): string | undefined {
+  switch (rule.case) {
+    case 'header':
+      return rule.value.name;
+    case 'andRules':
+    case 'orRules':
+      return rule.value.rules.map(headerOfPermission).find((name) => name !== undefined);
+    case 'notRule':
+      return headerOfPermission(rule.value);
+    default:
+      return undefined;
+  }
+}
+
+function headerOfPrincipal({ identifier }: Principal): string | undefined {
+  switch (identifier.case) {
+    case 'header':
+      return identifier.value.name;
+    case 'andIds':
+    case 'orIds':
+      return identifier.value.ids.map(headerOfPrincipal).find((name) => name !== undefined);
+    case 'notId':
+      return headerOfPrincipal(identifier.value);
+    default:
+      return undefined;
   }
 }
 

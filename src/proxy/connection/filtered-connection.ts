@@ -25,6 +25,8 @@ export class FilteredConnection implements ConnectionInput {
   readonly #log: Logger;
   readonly #slots: FilterSlot[] = [];
   #terminalInput: ConnectionInput | undefined = undefined;
+  /** The same, until it has been started. */
+  #prepared: { start(): void } | undefined = undefined;
   /** The filter that holds the chain up, or NOBODY. */
   #stoppedAt = NOBODY;
   /** The filters up to this one (exclusive) have had their `onConnection`. */
@@ -56,6 +58,7 @@ export class FilteredConnection implements ConnectionInput {
       slot.filter = filter;
       this.#slots.push(slot);
     }
+    this.#prepareTerminal();
     this.#startFilters();
   }
 
@@ -148,12 +151,22 @@ export class FilteredConnection implements ConnectionInput {
         return;
       }
     }
-    if (this.#terminal === undefined || this.#terminalInput !== undefined) return;
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    prepared?.start();
+  }
+
+  /** The end of the chain is there from the start, as in Envoy, whatever the filters make of the connection. */
+  #prepareTerminal(): void {
+    const terminal = this.#terminal;
+    if (terminal === undefined) return;
     const { connection } = this;
-    const writers = slots.some(({ filter }) => filter.onWrite !== undefined);
-    const input = this.#terminal.onConnection(writers ? new FilteredOutput(connection, this) : connection);
-    this.#terminalInput = input;
-    if (input === undefined) connection.close('abort');
+    const writers = this.#slots.some(({ filter }) => filter.onWrite !== undefined);
+    const output = writers ? new FilteredOutput(connection, this) : connection;
+    const prepared = terminal.prepareConnection?.(output);
+    this.#prepared = prepared;
+    this.#terminalInput = prepared ?? terminal.onConnection(output);
+    if (this.#terminalInput === undefined) connection.close('abort');
   }
 
   #goOn(): void {

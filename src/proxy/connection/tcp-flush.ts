@@ -20,11 +20,15 @@ export class TcpFlush implements TcpUpstreamOwner, TimerTask {
     this.#stats = stats;
     this.#dispatcher = dispatcher;
     this.#idleTimeoutMs = idleTimeoutMs;
-    upstream.owner = this;
-    stats.inc(AT.upstream_flush_total);
-    stats.inc(AT.upstream_flush_active);
-    if (idleTimeoutMs > 0) dispatcher.arm(this.#timer, idleTimeoutMs);
-    upstream.close('flush');
+  }
+
+  /** Takes the upstream over. */
+  start(): void {
+    this.#upstream.owner = this;
+    this.#stats.inc(AT.upstream_flush_total);
+    this.#stats.inc(AT.upstream_flush_active);
+    this.onUpstreamDrain();
+    this.#upstream.close('flush');
   }
 
   onTimer(): void {

@@ -22,6 +22,10 @@ export class TcpProxyChain implements FilterChain {
     return proxy;
   }
 
+  prepareConnection(connection: DownstreamConnection): TcpProxy {
+    return new TcpProxy(this.#config, connection);
+  }
+
   onDelayedCloseTimeout(): void {}
 
   /** As in Envoy, proxied connections go on until the listener's drain time is over. */

@@ -52,6 +52,8 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
   #retryTimer: Timer | undefined = undefined;
   #lastRead = 0;
   #buffered = 0;
+  /** Bytes that came this far. */
+  #received = 0;
   #metadataMatch: Metadata | undefined = undefined;
 
   constructor(config: TcpProxyConfig, connection: DownstreamConnection) {
@@ -59,14 +61,14 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     this.#connection = connection;
     this.#info = connection.streamInfo;
     this.#idleTimeoutMs = config.model.idleTimeoutMs;
+    config.stats.inc(AT.downstream_cx_total);
+    connection.pauseRead();
   }
 
-  /** To be called once, in the turn that accepted the connection. */
+  /** Looks for an upstream. To be called once, when the network filters before it have let the connection through. */
   start(): void {
-    const { model, stats, worker } = this.#config;
+    const { model, worker } = this.#config;
     const { dispatcher } = worker;
-    stats.inc(AT.downstream_cx_total);
-    this.#connection.pauseRead();
     if (model.maxDownstreamConnectionDurationMs > 0) {
       this.#durationTimer = new Timer(this);
       dispatcher.arm(this.#durationTimer, model.maxDownstreamConnectionDurationMs);
@@ -192,6 +194,8 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
   onData(chunk: Buffer): void {
     const { stats } = this.#config;
     const { length } = chunk;
+    this.#info.wireBytesReceived += length;
+    this.#received += length;
     stats.add(AT.downstream_cx_rx_bytes_total, length);
     if (length !== this.#lastRead) {
       // As in Envoy: the size of the last read stands until the next one.
@@ -237,6 +241,8 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     }
     this.#setBuffered(0);
     this.#config.stats.add(AT.downstream_cx_rx_bytes_buffered, -this.#lastRead);
+    // Those that network filters kept to themselves count too.
+    this.#config.stats.add(AT.downstream_cx_rx_bytes_total, this.#connection.bytesReceived - this.#received);
     this.#info.endMs = dispatcher.now;
     this.#log('TcpConnectionEnd');
   }
@@ -248,7 +254,7 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     else if (closedLocally && !(this.#downstreamEnded && this.#upstreamEnded)) upstream.close('abort');
     else if (upstream.bufferedBytes > 0) {
       const { stats, worker } = this.#config;
-      new TcpFlush(upstream, stats, worker.dispatcher, this.#idleTimeoutMs);
+      new TcpFlush(upstream, stats, worker.dispatcher, this.#idleTimeoutMs).start();
     } else upstream.close('flush');
   }
 
@@ -271,6 +277,7 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     const { length } = chunk;
     this.#config.stats.add(AT.downstream_cx_tx_bytes_total, length);
     this.#info.upstreamWireBytesReceived += length;
+    this.#info.wireBytesSent += length;
     const accepted = connection.write(chunk);
     this.#setBuffered(connection.bufferedBytes);
     if (!accepted && !this.#upstreamPaused) {
@@ -343,8 +350,6 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     if (loggers.length === 0) return;
     // Brings its byte counts up to date.
     const info = this.#connection.streamInfo;
-    info.wireBytesReceived = info.bytesReceived;
-    info.wireBytesSent = info.bytesSent;
     const ended = this.#closed;
     if (!ended) info.endMs = worker.dispatcher.now;
     const context: FormatContext = {

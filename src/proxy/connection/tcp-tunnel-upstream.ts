@@ -102,7 +102,7 @@ export class TcpTunnelUpstream implements TcpUpstream, PoolRequest {
     if (!this.#config.accepts(headers.status) || endStream) {
       this.#stream = undefined;
       if (!endStream || !this.#writeEnded) stream.reset('local reset');
-      this.owner.onUpstreamFailure('remote connection failure', '', stream.host);
+      this.owner.onUpstreamFailure('remote connection failure', `tunnel_response:${headers.status}`, stream.host);
       return;
     }
     this.#open = true;
@@ -119,12 +119,12 @@ export class TcpTunnelUpstream implements TcpUpstream, PoolRequest {
     this.#onEnd();
   }
 
-  onReset(reason: StreamResetReason, detail: string): void {
+  onReset(reason: StreamResetReason): void {
     const stream = this.#stream;
     if (stream === undefined) return;
     this.#stream = undefined;
     if (this.#open) this.owner.onUpstreamClose(false);
-    else this.owner.onUpstreamFailure(failureOf(reason), detail, stream.host);
+    else this.owner.onUpstreamFailure(failureOf(reason), '', stream.host);
   }
 
   onWritable(): void {

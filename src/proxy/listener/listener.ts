@@ -36,6 +36,11 @@ export interface FilterChain {
   readonly allowsHalfClose?: boolean;
   /** Makes the object that a new connection's bytes go to. Undefined: the chain has no filters; close it. */
   onConnection(connection: DownstreamConnection): ConnectionInput | undefined;
+  /**
+   * The same where network filters come first: it is there from the start, as in Envoy (it counts the connection, and
+   * may keep it from being read), and begins its work with `start`. Absent: `onConnection` does for both.
+   */
+  prepareConnection?(connection: DownstreamConnection): ConnectionInput & { start(): void };
   /** Connections shall end: idle ones now, others after their response. */
   drain(): void;
   /** No connection will use it any more: gives back what it has claimed. Absent: nothing. */

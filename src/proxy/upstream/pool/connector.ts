@@ -66,7 +66,10 @@ const SECRETS_MISSING = 'TLS error: Secret is not supplied by SDS';
 
 /** Opens a TCP connection, or one to a Unix socket, with the transport socket on it. */
 export const connectUpstream: Connector = (dispatcher, options, owner) => {
-  if (options.transportSocket?.isReady === false) return new UnreadySocket(dispatcher, owner);
+  if (options.transportSocket?.isReady === false) {
+    options.transportSocket.countNotReady?.();
+    return new UnreadySocket(dispatcher, owner);
+  }
   if (options.additionalAddresses.length > 0) return new HappyEyeballs(dispatcher, options, owner, connectOne);
   return connectOne(dispatcher, options, owner);
 };
@@ -191,7 +194,8 @@ class NodeSocket implements UpstreamSocket {
     const now = how === 'abort' || how === 'reset';
     if (this.#closing && !now) return;
     // After a FIN, closing only follows, unless the other direction was still in use.
-    if (!this.#closing) this.#local ||= !this.#remoteEnded || this.input?.allowsHalfClose === true;
+    if (!this.#closing)
+      this.#local ||= !this.#remoteEnded || (this.input?.allowsHalfClose === true && !this.#writeEnded);
     this.#closing = true;
     if (how === 'reset' && this.#transport === undefined && this.#options.address.kind === 'socket')
       this.#socket.resetAndDestroy();
