@@ -8,31 +8,39 @@ const NONE: readonly string[] = [];
 const MAX_CHAIN = 16;
 
 /**
- * What the handshake of a socket established. Certificates are read when somebody asks, which must be while the socket
- * is open; what was asked for once stays known.
+ * What the handshake of a socket established. Certificates are read when somebody asks; the session's id can only be
+ * while the socket is open.
  */
 export class ConnectionTlsInfo implements TlsInfo {
   readonly version: string;
   readonly cipher: string;
   readonly group: string;
   readonly alpn: string;
-  readonly peerPresented: boolean;
   readonly peerValidated: boolean;
   readonly #socket: TLSSocket;
+  readonly #peerLeaf: X509Certificate | undefined;
+  readonly #localLeaf: X509Certificate | undefined;
   #chain: readonly Certificate[] | undefined;
   #local: Certificate | null | undefined;
   #sessionId: string | undefined;
   #peerCertificate: string | undefined;
 
-  constructor(socket: TLSSocket, peerPresented: boolean, peerValidated: boolean, group: string) {
+  /** `peer`: what it presented. `group`: of the key exchange; '' = not known. */
+  constructor(socket: TLSSocket, peer: X509Certificate | undefined, peerValidated: boolean, group: string) {
     this.#socket = socket;
+    this.#peerLeaf = peer;
+    // A closed socket has none any more, and logs may ask then.
+    this.#localLeaf = socket.getX509Certificate();
     this.version = socket.getProtocol() ?? '';
     // Node has typed it as always there; a socket that has closed meanwhile has none.
     this.cipher = (socket.getCipher() as { name: string } | undefined)?.name ?? '';
     this.group = group;
     this.alpn = typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '';
-    this.peerPresented = peerPresented;
     this.peerValidated = peerValidated;
+  }
+
+  get peerPresented(): boolean {
+    return this.#peerLeaf !== undefined;
   }
 
   get sessionId(): string {
@@ -136,17 +144,13 @@ export class ConnectionTlsInfo implements TlsInfo {
   }
 
   get #peerChain(): readonly Certificate[] {
-    if (this.#chain === undefined) {
-      if (!this.peerPresented) return (this.#chain = []);
-      this.#chain = readChain(this.#socket.getPeerX509Certificate());
-    }
-    return this.#chain;
+    return (this.#chain ??= readChain(this.#peerLeaf));
   }
 
   get #own(): Certificate | undefined {
     if (this.#local === undefined) {
-      const local = this.#socket.getX509Certificate();
-      this.#local = (local === undefined ? undefined : Certificate.read(local.raw)) ?? null;
+      const leaf = this.#localLeaf;
+      this.#local = (leaf === undefined ? undefined : Certificate.read(leaf.raw)) ?? null;
     }
     return this.#local ?? undefined;
   }

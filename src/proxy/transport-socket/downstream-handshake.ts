@@ -25,6 +25,7 @@ export class DownstreamHandshake {
   readonly #context: DownstreamTlsContext;
   readonly #settings: HandshakeSettings;
   #over = false;
+  readonly #allowHalfOpen: boolean;
   #stapleFailed = false;
 
   constructor(socket: Socket, owner: HandshakeOwner, context: DownstreamTlsContext, settings: HandshakeSettings) {
@@ -32,6 +33,9 @@ export class DownstreamHandshake {
     this.#owner = owner;
     this.#context = context;
     this.#settings = settings;
+    // A client that ends its half in the middle of a handshake has left.
+    this.#allowHalfOpen = socket.allowHalfOpen;
+    socket.allowHalfOpen = false;
     // The reason why it closed may still be on its way.
     socket.once('close', () => setImmediate(() => this.fail(NO_REASON)));
   }
@@ -46,11 +50,11 @@ export class DownstreamHandshake {
       return;
     }
     const { verifier } = this.#context;
-    const peerPresented = verifier !== undefined && socket.getPeerX509Certificate() !== undefined;
+    const peer = verifier === undefined ? undefined : socket.getPeerX509Certificate();
     let validated = false;
     if (verifier !== undefined) {
-      if (peerPresented) {
-        const verdict = verifier.verify(socket, NOTHING_EXPECTED, environment.dispatcher.clock.epoch());
+      if (peer !== undefined) {
+        const verdict = verifier.verify(socket, peer, NOTHING_EXPECTED, environment.dispatcher.clock.epoch());
         if (!verdict.accepted) {
           this.fail(verdict.failure!);
           return;
@@ -62,9 +66,10 @@ export class DownstreamHandshake {
         return;
       }
     }
-    const info = new ConnectionTlsInfo(socket, peerPresented, validated, '');
-    counters.handshakeDone(info.version, info.cipher, '', socket.isSessionReused(), peerPresented);
+    const info = new ConnectionTlsInfo(socket, peer, validated, '');
+    counters.handshakeDone(info.version, info.cipher, '', socket.isSessionReused(), peer !== undefined);
     this.#over = true;
+    socket.allowHalfOpen = this.#allowHalfOpen;
     const { dispatcher } = environment;
     dispatcher.begin();
     try {

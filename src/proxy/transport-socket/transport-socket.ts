@@ -41,6 +41,8 @@ export interface UpstreamTransportOptions {
   readonly subjectAltNames: readonly string[];
   /** ALPN in place of the configured; empty = none. */
   readonly alpnProtocols: readonly string[];
+  /** ALPN where neither `alpnProtocols` nor the configuration has any: what the pool can speak. */
+  readonly alpnFallback?: readonly string[];
   /** For a PROXY protocol header upstream: whose connection it is. Undefined: our own address (health checks). */
   readonly downstream: ProxyProtocolSource | undefined;
 }
@@ -90,5 +92,7 @@ export interface UpstreamTransportSocket {
    * for auto_host_sni.
    */
   connect(connectOptions: object, hostname: string, options: UpstreamTransportOptions): UpstreamTransportConnection;
+  /** A connection was wanted but could not be made, since it isn't ready (`upstream_context_secrets_not_ready`). */
+  countNotReady?(): void;
   close(): void;
 }

@@ -52,6 +52,10 @@ export class UpstreamProxyProtocol implements UpstreamTransportSocket {
     return connection;
   }
 
+  countNotReady(): void {
+    this.#inner.countNotReady?.();
+  }
+
   close(): void {
     this.#inner.close();
   }

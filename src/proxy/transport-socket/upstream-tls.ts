@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto';
+import { constants, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect, createSecureContext, type ConnectionOptions, type SecureContext, type TLSSocket } from 'node:tls';
 import type { UpstreamTlsModel } from '../../config/transport-socket-model.ts';
@@ -60,13 +60,12 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
 
   connect(connectOptions: object, hostname: string, options: UpstreamTransportOptions): UpstreamTransportConnection {
     const current = this.#current;
-    if (current === undefined) {
-      this.#counters.factory.inc(TLS_SOCKET_FACTORY_STATS.at.upstream_context_secrets_not_ready);
-      throw new Error('the secrets of a TLS context have not come');
-    }
+    if (current === undefined) throw new Error('the secrets of a TLS context have not come');
     const { common, autoSniSanValidation } = this.model;
     const serverName = this.#serverName(hostname, options);
-    const alpn = options.alpnProtocols.length > 0 ? options.alpnProtocols : common.alpnProtocols;
+    let alpn = options.alpnProtocols;
+    if (alpn.length === 0) alpn = common.alpnProtocols;
+    if (alpn.length === 0) alpn = options.alpnFallback ?? [];
     const { host = '', port = 0, path = '' } = connectOptions as { host?: string; port?: number; path?: string };
     const sessionKey = `${host}|${port}|${path}|${serverName}|${alpn.join()}|${options.subjectAltNames.join()}`;
     const session = current.sessions.isEnabled ? current.sessions.take(sessionKey) : undefined;
@@ -94,6 +93,10 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
         serverName: autoSniSanValidation ? serverName : '',
       },
     });
+  }
+
+  countNotReady(): void {
+    this.#counters.factory.inc(TLS_SOCKET_FACTORY_STATS.at.upstream_context_secrets_not_ready);
   }
 
   onSecretChanged(): void {
@@ -159,6 +162,7 @@ class UpstreamTlsConnection implements UpstreamTransportConnection {
   readonly #sessionKey: string;
   #ready = false;
   #validated = false;
+  #peer: X509Certificate | undefined;
   /** Of a peer that isn't verified yet. */
   #sessions: Buffer[] = [];
 
@@ -173,14 +177,16 @@ class UpstreamTlsConnection implements UpstreamTransportConnection {
   }
 
   describe(): TlsInfo {
-    return new ConnectionTlsInfo(this.socket, true, this.#validated, groupOf(this.socket));
+    return new ConnectionTlsInfo(this.socket, this.#peer, this.#validated, groupOf(this.socket));
   }
 
   verify(): string | undefined {
     const { verifier, counters, environment, expected, sessions } = this.#parts;
     const { socket } = this;
+    const peer = socket.getPeerX509Certificate();
+    this.#peer = peer;
     if (verifier !== undefined) {
-      const verdict = verifier.verify(socket, expected, environment.dispatcher.clock.epoch());
+      const verdict = verifier.verify(socket, peer, expected, environment.dispatcher.clock.epoch());
       if (verdict.failure?.stat !== undefined) counters.failed(verdict.failure.stat);
       if (!verdict.accepted) return verdict.failure!.reason;
       this.#validated = verdict.validated;

@@ -94,9 +94,8 @@ export class PeerVerifier {
     return this.verifiesChain || this.needsCertificate || this.#acceptsUntrusted;
   }
 
-  /** Of a socket whose handshake is done and whose peer has sent a certificate. */
-  verify(socket: TLSSocket, expected: ExpectedNames, nowMs: number): PeerVerdict {
-    const leaf = socket.getPeerX509Certificate();
+  /** Of a socket whose handshake is done and whose peer has sent `leaf`. */
+  verify(socket: TLSSocket, leaf: X509Certificate | undefined, expected: ExpectedNames, nowMs: number): PeerVerdict {
     const certificate = leaf === undefined ? undefined : Certificate.read(leaf.raw);
     if (leaf === undefined || certificate === undefined)
       return this.#refuse(verificationFailure('fail_verify_error', 'empty cert chain'));
