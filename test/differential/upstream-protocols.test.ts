@@ -295,8 +295,12 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     await client.get('/kill'),
   ]),
   'a connection that dies amid the response': cluster('plain', (client) => client.get('/half')),
-  'our own limit of streams, from nothing': cluster('narrow', (client) => client.all(Array(5).fill('/slow'))),
-  // How many of them wait depends on when the second connection is up.
+  // How many of them wait depends on how soon connections are up.
+  'our own limit of streams, from nothing': cluster(
+    'narrow',
+    (client) => client.all(Array(5).fill('/slow')),
+    /pending_total/,
+  ),
   'the limit of the peer': cluster(
     'peer-narrow',
     async (client) => {

@@ -24,7 +24,7 @@ export class ScriptedHttp2Upstream implements AsyncDisposable {
       session.on('error', () => {});
       session.on('close', () => sessions.delete(session));
     });
-    server.on('stream', (stream, headers) => {
+    server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       stream.on('error', () => {});
       respond(stream, headers);
     });

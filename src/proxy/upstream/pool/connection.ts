@@ -19,6 +19,8 @@ export interface ProtocolClient<Request, Stream> extends ConnectionInput {
 export interface PoolProtocol<Request, Stream> {
   /** Streams that a connection of which nothing is known yet can take. */
   readonly assumedStreams: number;
+  /** What ALPN offers where nothing else is configured. */
+  readonly alpnFallback: readonly string[];
   /** Of a connection without streams; 0 = none. */
   readonly idleTimeoutMs: number;
   /** A connection is begun: counts it by its protocol, if that is certain. */

@@ -21,9 +21,16 @@ export interface HttpCodecs {
 
 type Connection = PooledConnection<PoolRequest, UpstreamStream>;
 
+const ALPN: Readonly<Record<PooledHttpVersion, readonly string[]>> = {
+  http1: ['http/1.1'],
+  http2: ['h2'],
+  auto: ['h2', 'http/1.1'],
+};
+
 /** How the HTTP connections of one cluster are spoken on. */
 export class HttpProtocolChoice implements PoolProtocol<PoolRequest, UpstreamStream> {
   readonly assumedStreams: number;
+  readonly alpnFallback: readonly string[];
   readonly idleTimeoutMs: number;
   readonly #cluster: UpstreamCluster;
   readonly #version: PooledHttpVersion;
@@ -35,6 +42,7 @@ export class HttpProtocolChoice implements PoolProtocol<PoolRequest, UpstreamStr
     this.#codecs = codecs;
     // Of a connection that may turn out to be HTTP/1, Envoy expects no more than of one that is.
     this.assumedStreams = version === 'http2' ? cluster.model.http2.maxConcurrentStreams : 1;
+    this.alpnFallback = ALPN[version];
     this.idleTimeoutMs = cluster.model.idleTimeoutMs;
   }
 

@@ -79,7 +79,7 @@ export class StreamPool<Request extends StreamRequest<Stream>, Stream> implement
     const { cluster, host, priority, transport, onEmpty } = scope;
     this.cluster = cluster;
     this.host = host;
-    this.transport = transport;
+    this.transport = { ...transport, alpnFallback: protocol.alpnFallback };
     this.protocol = protocol;
     this.#breaker = priority === 'high' ? cluster.high : cluster.default;
     this.#factory = factory;

@@ -20,8 +20,6 @@ export class TcpClient implements ProtocolClient<TcpPoolRequest, UpstreamConnect
 
   attach(_request: TcpPoolRequest): UpstreamConnection {
     this.#connection.draining = true;
-    // It has its user until it is gone: Envoy counts every end as one with an active request.
-    this.#connection.cutOff = true;
     // However it ends, it ends with its user on it.
     this.#connection.cutOff = true;
     this.#socket.resumeRead();
@@ -101,6 +99,7 @@ export class TcpClient implements ProtocolClient<TcpPoolRequest, UpstreamConnect
 /** Each connection takes one user. */
 export class TcpProtocol implements PoolProtocol<TcpPoolRequest, UpstreamConnection> {
   readonly assumedStreams = 1;
+  readonly alpnFallback: readonly string[] = [];
   readonly idleTimeoutMs: number;
 
   constructor(idleTimeoutMs: number) {
