@@ -22,6 +22,7 @@ export class ConnectionTlsInfo implements TlsInfo {
   readonly #localLeaf: X509Certificate | undefined;
   #chain: readonly Certificate[] | undefined;
   #local: Certificate | null | undefined;
+  #issuer: Certificate | null | undefined;
   #sessionId: string | undefined;
   #peerCertificate: string | undefined;
 
@@ -44,7 +45,7 @@ export class ConnectionTlsInfo implements TlsInfo {
   }
 
   get sessionId(): string {
-    return (this.#sessionId ??= sessionIdOf(this.#socket.getSession()));
+    return (this.#sessionId ??= this.version === 'TLSv1.3' ? '' : sessionIdOf(this.#socket.getSession()));
   }
 
   get peerSubject(): string {
@@ -65,6 +66,14 @@ export class ConnectionTlsInfo implements TlsInfo {
 
   get peerFingerprint1(): string {
     return this.#peer?.fingerprint1 ?? '';
+  }
+
+  get peerIssuerSerial(): string {
+    return this.#peerIssuer?.serial ?? '';
+  }
+
+  get peerIssuerFingerprint256(): string {
+    return this.#peerIssuer?.fingerprint256 ?? '';
   }
 
   get peerUriSans(): readonly string[] {
@@ -145,6 +154,18 @@ export class ConnectionTlsInfo implements TlsInfo {
 
   get #peerChain(): readonly Certificate[] {
     return (this.#chain ??= readChain(this.#peerLeaf));
+  }
+
+  /** The next one that the peer sent, or the trust anchor that it was verified with. */
+  get #peerIssuer(): Certificate | undefined {
+    if (this.#issuer === undefined) {
+      const anchor = (): Certificate | undefined => {
+        const issuer = this.#socket.getPeerCertificate(true)?.issuerCertificate;
+        return issuer?.raw === undefined ? undefined : Certificate.read(issuer.raw);
+      };
+      this.#issuer = (this.peerValidated ? (this.#peerChain[1] ?? anchor()) : undefined) ?? null;
+    }
+    return this.#issuer ?? undefined;
   }
 
   get #own(): Certificate | undefined {

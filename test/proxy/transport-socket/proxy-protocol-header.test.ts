@@ -36,13 +36,13 @@ describe('version 2', () => {
       { type: 0xe0, value: Buffer.alloc(0) },
     ];
     expect(proxyProtocolV2(addresses('1.2.3.4', '5.6.7.8'), tlvs).toString('hex')).toBe(
-      `${SIGNATURE}21110014` + '01020304' + '05060708' + '04d201bb' + '0500026162' + 'e00000',
+      `${SIGNATURE}21110014010203040506070804d201bb0500026162e00000`,
     );
   });
 
   test('IPv6', () => {
     const header = proxyProtocolV2(addresses('::1', '::2'), []).toString('hex');
-    expect(header).toBe(`${SIGNATURE}21210024${'0'.repeat(31)}1${'0'.repeat(31)}2` + '04d201bb');
+    expect(header).toBe(`${SIGNATURE}21210024${'0'.repeat(31)}1${'0'.repeat(31)}204d201bb`);
   });
 
   test('a connection of our own', () => {

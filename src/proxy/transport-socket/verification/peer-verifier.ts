@@ -32,6 +32,12 @@ const VALIDATED: PeerVerdict = { validated: true, failure: undefined, accepted: 
 const NOT_VALIDATED: PeerVerdict = { validated: false, failure: undefined, accepted: true };
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+/** The chain leads nowhere, and nothing else is wrong with it: later checks would have told. */
+const UNANCHORED: ReadonlySet<string> = new Set([
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
 /** More certificates in a chain than we look at. */
 const MAX_PRESENTED = 16;
 
@@ -60,6 +66,8 @@ export class PeerVerifier {
   readonly #anchors: TrustAnchors;
   readonly #spiffe: SpiffeTrust | undefined;
   readonly #revocation: RevocationLists | undefined;
+  /** A CA is trusted that isn't a root: Node's TLS servers can't have the library stop there. */
+  readonly #trustsIntermediates: boolean;
   readonly #maxIntermediates: number;
   readonly #acceptsUntrusted: boolean;
 
@@ -81,12 +89,15 @@ export class PeerVerifier {
     this.#maxIntermediates = maxVerifyDepth === undefined ? Infinity : Math.max(0, maxVerifyDepth - 1);
     this.needsCertificate =
       !this.#acceptsUntrusted && (this.#spiffe !== undefined || this.#matchers.length > 0 || this.#hasPins);
+    this.#trustsIntermediates = this.#anchors.certificates.some(({ subject, issuer }) => subject !== issuer);
     this.checksPath =
+      this.#trustsIntermediates ||
       this.#spiffe !== undefined ||
       this.checksRevocation ||
       allowExpiredCertificate ||
       this.#maxIntermediates !== Infinity;
-    this.trustsLibrary = this.verifiesChain && !allowExpiredCertificate && !this.#acceptsUntrusted;
+    this.trustsLibrary =
+      this.verifiesChain && !allowExpiredCertificate && !this.#acceptsUntrusted && !this.#trustsIntermediates;
   }
 
   /** Whether a peer's certificate is looked at in any way. */
@@ -156,8 +167,9 @@ export class PeerVerifier {
     // Times are checked last, so that this error may hide another: then all is checked here.
     const onlyTimes =
       this.#model.allowExpiredCertificate && (error === 'CERT_HAS_EXPIRED' || error === 'CERT_NOT_YET_VALID');
-    if (error !== '' && !onlyTimes) return chainFailure(error);
-    const needsPath = onlyTimes || this.#spiffe !== undefined || this.checksRevocation;
+    const unanchored = this.#trustsIntermediates && UNANCHORED.has(error);
+    if (error !== '' && !onlyTimes && !unanchored) return chainFailure(error);
+    const needsPath = onlyTimes || unanchored || this.#spiffe !== undefined || this.checksRevocation;
     if (!needsPath && this.#maxIntermediates === Infinity) return undefined;
 
     const presented = presentedChain(leaf);
@@ -169,7 +181,11 @@ export class PeerVerifier {
       // The roots of the system aren't ours to search.
       if (this.#model.systemRoots && !needsPath) return undefined;
       return chainFailure(
-        presented.length === 0 ? 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+        unanchored
+          ? error
+          : presented.length === 0
+            ? 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+            : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
       );
     }
     if (onlyTimes && !pathIsPermitted(path, this.#purpose)) return chainFailure('INVALID_PURPOSE');
