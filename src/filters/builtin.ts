@@ -53,6 +53,12 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/grpc-http1-bridge.ts')).grpcHttp1Bridge),
   },
   {
+    name: 'envoy.filters.http.grpc_json_transcoder',
+    configType: 'envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder',
+    routeConfigTypes: ['envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder'],
+    load: async () => erase((await import('./http/grpc-json-transcoder.ts')).createGrpcJsonTranscoder()),
+  },
+  {
     name: 'outrigger.filters.http.typescript',
     configType: 'outrigger.filters.http.typescript.v3.TypeScriptFilter',
     routeConfigTypes: ['outrigger.filters.http.typescript.v3.TypeScriptFilterPerRoute'],

@@ -18,3 +18,12 @@ export function grpcStatusOf(httpStatus: number): number {
       return 2;
   }
 }
+
+/** The HTTP status that stands for a gRPC status (google/rpc/code.proto). */
+export function httpStatusOf(grpcStatus: number): number {
+  return HTTP_STATUS[grpcStatus] ?? 500;
+}
+
+const HTTP_STATUS: readonly number[] = [
+  200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
+];

@@ -50,7 +50,7 @@ export interface TlsInfo {
   readonly cipher: string;
   /** The key exchange's group, as the library calls it: `X25519`. */
   readonly group?: string;
-  /** Lower-case hex. */
+  /** Lower-case hex; TLS 1.3 has none. */
   readonly sessionId: string;
   /** What was negotiated; '' = nothing. */
   readonly alpn: string;
@@ -66,6 +66,9 @@ export interface TlsInfo {
   readonly peerFingerprint256: string;
   /** Lower-case hex of the DER certificate's SHA-1. */
   readonly peerFingerprint1?: string;
+  /** Of the certificate that vouched for the peer's, when that was verified; formats as above. */
+  readonly peerIssuerSerial?: string;
+  readonly peerIssuerFingerprint256?: string;
   readonly peerUriSans: readonly string[];
   readonly peerDnsSans: readonly string[];
   readonly peerEmailSans?: readonly string[];

@@ -152,6 +152,7 @@ export class FilterTest {
       clusterName: route?.clusterName ?? '',
       clearRoute: () => void (asked.clearedRoute = true),
       setUpstreamOverrideHost: (address, strict) => void (asked.overrideHost = { address, strict }),
+      bufferLimit: asked.bufferLimitBytes,
       setBufferLimit: (bytes) => void (asked.bufferLimitBytes = bytes),
       signal: this.#abort.signal,
     };
@@ -250,7 +251,8 @@ export class FilterTest {
       if (Buffer.isBuffer(trailersVerdict)) {
         if (trailersVerdict.length > 0) out.push(trailersVerdict);
         trailers = undefined;
-      }
+      } else if (typeof trailersVerdict === 'object' && trailersVerdict.lastData.length > 0)
+        out.push(trailersVerdict.lastData);
     }
     return passed();
   }
@@ -264,7 +266,7 @@ interface Hooks {
 }
 
 function isReply(verdict: HeadersVerdict | DataVerdict | TrailersVerdict): verdict is LocalReply {
-  return typeof verdict === 'object' && !Buffer.isBuffer(verdict);
+  return typeof verdict === 'object' && !Buffer.isBuffer(verdict) && 'status' in verdict;
 }
 
 /** What the proxy answers when a collected body grows over the limit. */

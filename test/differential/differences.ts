@@ -42,4 +42,7 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
   'to-h2: h2 CONNECT with bytestream': BYTESTREAM,
   'closed: h2 CONNECT': CONNECT_ERROR,
   'closed: h2 websocket': CONNECT_ERROR,
+  'json: a stream that is nothing but an outcome':
+    'Envoy writes `[]` behind `content-length: 0`; here the length goes, so that the response can be read.',
+  'h2 only2: HTTP/1': 'Envoy closes without a word; here the client is told with GOAWAY, as RFC 9113 asks for.',
 };

@@ -8,16 +8,32 @@ import { findTool } from '../support/tools.ts';
 import * as attempts from './cases/attempts.ts';
 import * as filters from './cases/filters.ts';
 import * as grpcFilters from './cases/grpc-filters.ts';
+import * as grpcJson from './cases/grpc-json.ts';
+import * as grpc from './cases/grpc.ts';
 import * as headers from './cases/headers.ts';
+import * as http2 from './cases/http2.ts';
 import * as requests from './cases/http1-requests.ts';
 import * as routing from './cases/routing.ts';
+import * as translation from './cases/translation.ts';
 import * as upgrade from './cases/upgrade.ts';
 import { differentialConfig } from './config.ts';
 import { DIFFERENCES } from './differences.ts';
 import { startSubject, type Case, type Observation, type Subject } from './harness.ts';
 
 const envoyBinary = findTool('envoy');
-const groups = { requests, routing, headers, attempts, filters, grpcFilters, upgrade };
+const groups = {
+  requests,
+  routing,
+  headers,
+  attempts,
+  filters,
+  grpcFilters,
+  grpcJson,
+  upgrade,
+  translation,
+  http2,
+  grpc,
+};
 
 /** A port that was free a moment ago and where nobody listens. */
 async function closedPort(): Promise<number> {

@@ -31,8 +31,12 @@ export interface LocalReply {
 export type HeadersVerdict = typeof Continue | typeof Detach | typeof CollectBody | Buffer | LocalReply;
 /** A `Buffer` replaces the chunk; an empty one swallows it. */
 export type DataVerdict = typeof Continue | typeof Detach | Buffer | LocalReply;
+/** The last of the body, found out with the trailers, which go on behind it. */
+export interface LastData {
+  readonly lastData: Buffer;
+}
 /** A `Buffer` goes in place of the trailers, as the last of the body; an empty one drops them. */
-export type TrailersVerdict = typeof Continue | Buffer | LocalReply;
+export type TrailersVerdict = typeof Continue | Buffer | LastData | LocalReply;
 /** A promise pauses that direction of the stream, the socket included, until it settles. */
 export type Awaitable<T> = T | Promise<T>;
 
@@ -71,6 +75,8 @@ export interface StreamContext<RouteConfig = unknown> {
   clearRoute(): void;
   /** Asks the load balancer for this host (`ip:port`) if it is there. */
   setUpstreamOverrideHost(address: string, strict: boolean): void;
+  /** How many bytes of a body this stream may hold; 0 = no limit. */
+  readonly bufferLimit: number;
   /** Overrides how many bytes of a body this stream may hold (the `buffer` filter's max_request_bytes). */
   setBufferLimit(bytes: number): void;
   /** Aborted when the stream ends for any reason. Created on first use. */

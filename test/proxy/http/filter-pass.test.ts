@@ -207,6 +207,19 @@ describe('FilterPass', () => {
     expect(drop.log).toEqual(['H', 'D().']);
   });
 
+  test.each([0, 1])('the last of a body may come with its trailers (late: %s)', async (late) => {
+    const verdict = { lastData: bytes(']') };
+    const close: HttpFilter = { onResponseTrailers: () => (late === 1 ? Promise.resolve(verdict) : verdict) };
+    const slow: HttpFilter = { onResponseData: (chunk) => Promise.resolve(Buffer.concat([chunk, bytes('!')])) };
+    const { pass: p, log } = pass([slow, close], 'response');
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('['), false);
+    p.trailers(new HeaderMap());
+    await settled();
+    await settled();
+    expect(log).toEqual(['H', 'D([!)', 'D(]!)', 'T']);
+  });
+
   test('a local reply ends the pass; later filters see nothing', () => {
     const { pass: p, log } = pass([
       { onRequestHeaders: () => ({ status: 403, details: 'denied' }) },
