@@ -70,7 +70,6 @@ export class H2ClientConnection implements Http2Codec, SessionSide {
 
   flush(): void {
     this.#session.flush();
-    this.#endStillborn();
   }
 
   flushFailed(): void {
@@ -172,7 +171,9 @@ export class H2ClientConnection implements Http2Codec, SessionSide {
     this.#owner.onKeepaliveTimeout();
   }
 
-  onFlush(): void {}
+  onFlush(): void {
+    this.#endStillborn();
+  }
 
   /** After our GOAWAY the connection has served its purpose with its last stream. */
   #closeIfDone(): void {

@@ -25,13 +25,11 @@ export const Http2Detail = {
   controlFlood: 'codec_error:Too_many_control_frames_in_the_outbound_queue.',
 } as const;
 
-/** The error code that tells the peer why we reset a stream. */
+/** The error code with which a stream is reset that its user gives up; those of its peer's faults are the session's. */
 export function errorCodeOf(reason: StreamResetReason): number {
   switch (reason) {
     case 'local refused stream reset':
       return ErrorCode.REFUSED_STREAM;
-    case 'protocol error':
-      return ErrorCode.PROTOCOL_ERROR;
     case 'remote error with CONNECT request':
       return ErrorCode.CONNECT_ERROR;
     default:

@@ -129,10 +129,8 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
 
   flush(): void {
     this.writer.beginFlush();
-    if (!this.dead) {
-      this.input.deliver();
-      this.#side.onFlush();
-    }
+    if (!this.dead) this.input.deliver();
+    this.#side.onFlush();
     this.#endEnded();
     this.checkOutbound();
     this.writer.write();

@@ -33,7 +33,7 @@ export class StreamInput {
 
   /** `size` bytes are done with. `stream`: whose window they were taken from, if it still matters. */
   consume(stream: H2Stream | undefined, size: number): void {
-    if (size === 0) return;
+    if (size === 0 || this.#session.dead) return;
     this.#credit += size;
     if (this.#credit >= this.#updateAt) {
       this.#session.writer.windowUpdate(0, this.#credit);
