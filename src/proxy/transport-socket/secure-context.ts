@@ -6,7 +6,7 @@ import { readPem } from '../../lib/x509/pem.ts';
 import type { PeerVerifier } from './verification/peer-verifier.ts';
 
 /** Envoy's, of both sides. */
-const CIPHERS = [
+export const DEFAULT_CIPHERS = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-AES128-GCM-SHA256',
@@ -36,7 +36,7 @@ export function secureContextOptions(parts: SecureContextParts): SecureContextOp
   const { model, validation, verifier, maxVersion } = parts;
   const minVersion = version(model.minVersion, 'TLSv1.2');
   const isOld = minVersion === 'TLSv1' || minVersion === 'TLSv1.1';
-  const ciphers = model.cipherSuites === '' ? CIPHERS : model.cipherSuites;
+  const ciphers = model.cipherSuites === '' ? DEFAULT_CIPHERS : model.cipherSuites;
   return {
     minVersion,
     maxVersion: version(model.maxVersion, maxVersion),

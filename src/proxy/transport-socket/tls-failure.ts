@@ -154,9 +154,10 @@ const CHAIN_ERRORS: Readonly<Record<string, readonly [number, string]>> = {
   CERT_REJECTED: [0, 'certificate rejected'],
 };
 
-/** OpenSSL's verdict on the chain (`authorizationError`). */
-export function chainFailure(code: string): TlsFailure {
-  const [depth, text] = CHAIN_ERRORS[code] ?? [0, code.toLowerCase().replaceAll('_', ' ')];
+/** OpenSSL's verdict on the chain (`authorizationError`). `end`: the depth of the last certificate that was sent. */
+export function chainFailure(code: string, end?: number): TlsFailure {
+  const [usual, text] = CHAIN_ERRORS[code] ?? [0, code.toLowerCase().replaceAll('_', ' ')];
+  const depth = end !== undefined && code.startsWith('UNABLE_TO_GET_ISSUER_CERT') ? end : usual;
   return verificationFailure(
     'fail_verify_error',
     `X509_verify_cert: certificate verification error at depth ${depth}: ${text}`,

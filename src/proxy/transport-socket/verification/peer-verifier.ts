@@ -168,7 +168,7 @@ export class PeerVerifier {
     const onlyTimes =
       this.#model.allowExpiredCertificate && (error === 'CERT_HAS_EXPIRED' || error === 'CERT_NOT_YET_VALID');
     const unanchored = this.#trustsIntermediates && UNANCHORED.has(error);
-    if (error !== '' && !onlyTimes && !unanchored) return chainFailure(error);
+    if (error !== '' && !onlyTimes && !unanchored) return chainFailure(error, presentedChain(leaf).length);
     const needsPath = onlyTimes || unanchored || this.#spiffe !== undefined || this.checksRevocation;
     if (!needsPath && this.#maxIntermediates === Infinity) return undefined;
 
@@ -180,13 +180,7 @@ export class PeerVerifier {
     if (path === undefined) {
       // The roots of the system aren't ours to search.
       if (this.#model.systemRoots && !needsPath) return undefined;
-      return chainFailure(
-        unanchored
-          ? error
-          : presented.length === 0
-            ? 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
-            : 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-      );
+      return chainFailure('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', presented.length);
     }
     if (onlyTimes && !pathIsPermitted(path, this.#purpose)) return chainFailure('INVALID_PURPOSE');
     if (path.length - 2 > this.#maxIntermediates) return chainFailure('CERT_CHAIN_TOO_LONG');
