@@ -1,24 +1,43 @@
 import { once } from 'node:events';
-import { createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 
+export interface MisbehavingH2Options {
+  readonly maxConcurrentStreams?: number;
+  /** PEM; over TLS then, and HTTP/1.1 for those who don't offer h2. */
+  readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+}
+
 /**
- * An HTTP/2 server without TLS that does what a request's path says: `/rst/<code>`, `/goaway` (after the response),
+ * An HTTP/2 server that does what a request's path says, however rude: `/rst/<code>`, `/goaway` (after the response),
  * `/refuse` (GOAWAY instead of one), `/kill`, `/half` (kills it amid the body), `/slow`, `/trailers`, `/status/<n>`,
  * `/echo`, `/headers` (answers with what it got).
  */
-export class ScriptedHttp2Upstream implements AsyncDisposable {
+export class MisbehavingH2Upstream implements AsyncDisposable {
   readonly port: number;
-  readonly #server: Http2Server;
+  readonly #server: Http2Server | Http2SecureServer;
 
-  private constructor(server: Http2Server) {
+  private constructor(server: Http2Server | Http2SecureServer) {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
   }
 
-  static async start(maxConcurrentStreams = 100): Promise<ScriptedHttp2Upstream> {
+  static async start({ maxConcurrentStreams = 100, tls }: MisbehavingH2Options = {}): Promise<MisbehavingH2Upstream> {
     const sessions = new Set<{ destroy(): void }>();
-    const server = createServer({ settings: { maxConcurrentStreams } });
+    const settings = { maxConcurrentStreams };
+    const server =
+      tls === undefined ? createServer({ settings }) : createSecureServer({ ...tls, settings, allowHTTP1: true });
+    if (tls !== undefined)
+      server.on('request', (request, response) => {
+        if (request.httpVersionMajor === 1) response.end('HTTP/1');
+      });
     server.on('session', (session) => {
       sessions.add(session);
       session.on('error', () => {});
@@ -35,7 +54,7 @@ export class ScriptedHttp2Upstream implements AsyncDisposable {
     };
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new ScriptedHttp2Upstream(server);
+    return new MisbehavingH2Upstream(server);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
