@@ -66,7 +66,7 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
   readonly #frames: InboundFrames;
   #noticeSent = false;
   #close: '' | 'flush' | 'flush-no-delay' | 'abort' = '';
-  /** Streams that ended inside a call of their users. */
+  /** Streams that ended in an event, or in a call of their users. */
   #ended: H2Stream[] = [];
 
   constructor(side: SessionSide, options: SessionOptions) {
@@ -105,6 +105,7 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
     this.keepalive?.onData();
     this.#frames.read(chunk);
     this.line.pump();
+    this.#endEnded();
     this.checkOutbound();
   }
 
@@ -116,6 +117,7 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
     if (this.dead) return;
     this.line.pump();
     this.line.wake();
+    this.#endEnded();
   }
 
   onClose(): void {
@@ -299,6 +301,7 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
     this.writer.schedule();
   }
 
+  /** Tells of streams whose last event or call is over. */
   #endEnded(): void {
     while (this.#ended.length > 0) {
       const ended = this.#ended;
