@@ -1,3 +1,4 @@
+import { needsSocketCalls } from './config/needs-socket-calls.ts';
 import { httpFiltersOf } from './config/http-filters-of.ts';
 import { Runtime } from './config/runtime.ts';
 import type { SnapshotDelta } from './config/snapshot.ts';
@@ -5,6 +6,7 @@ import { networkFiltersOf } from './config/network-filters-of.ts';
 import { builtinFilterRegistries } from './filters/filter-registries.ts';
 import { systemClock, type Clock } from './lib/clock.ts';
 import { SystemRandom, type Random } from './lib/random.ts';
+import { loadSocketCalls, type SocketCalls } from './lib/posix/socket-calls.ts';
 import type { SharedCells } from './lib/shared-cells.ts';
 import { Dispatcher } from './proxy/dispatcher.ts';
 import { createFilterChain } from './proxy/connection/create-filter-chain.ts';
@@ -58,6 +60,7 @@ export class DataPlane implements DataPlaneLink {
   readonly #shared: SharedCells;
   readonly #log: ProcessLog;
   readonly #drain: Drain;
+  #socketCalls: SocketCalls | undefined = undefined;
   readonly #connectionIdStep: number;
   #connectionId: number;
 
@@ -124,6 +127,7 @@ export class DataPlane implements DataPlaneLink {
       createFilterChain: (model, _listener, scope) => createFilterChain(model, scope, environment),
       createTransportSocket: (model, scope) => createDownstreamTransportSocket(model, scope, tls),
       listenerFilters: this.#filters.listener,
+      socketCalls: () => this.#socketCalls,
       drain: this.#drain,
       connectionCells: { shared, globalSlot: settings.connectionSlot, lane: index },
       nextConnectionId: () => this.#nextConnectionId(),
@@ -142,6 +146,7 @@ export class DataPlane implements DataPlaneLink {
     await this.#filters.listener.prepare(
       listeners.set.flatMap(({ listenerFilters }) => listenerFilters.map(({ config }) => config)),
     );
+    if (listeners.set.some(needsSocketCalls)) this.#socketCalls ??= await loadSocketCalls();
     if (delta.secrets !== undefined) this.#secrets.apply(delta.secrets);
     if (delta.runtime !== undefined) this.#runtime.apply(delta.runtime);
     this.#clusters.apply(delta);

@@ -30,6 +30,7 @@ const FIELDS = [
   'listener_filters_timeout',
   'continue_on_listener_filters_timeout',
   'socket_options',
+  'transparent',
   'traffic_direction',
   'udp_listener_config',
   'api_listener',

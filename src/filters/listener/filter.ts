@@ -46,7 +46,7 @@ export interface ListenerConnection {
   setAddresses(remoteIp: string, remotePort: number, localIp: string, localPort: number): void;
   /** Where it was going before it was redirected to us; `use_original_dst` and ORIGINAL_DST clusters go by it. */
   restoreLocalAddress(ip: string, port: number): void;
-  /** The destination before a REDIRECT, from the kernel; undefined: there was none, or it can't be told. */
+  /** The destination before a REDIRECT, or that of a TPROXY; undefined: there was none, or it can't be told. */
   originalDestination(): { readonly ip: string; readonly port: number } | undefined;
   /** Takes the first `bytes` away, so that nobody after this filter sees them. */
   consume(bytes: number): void;

@@ -15,8 +15,7 @@ export const originalDst: ListenerFilterType<OriginalDst> = {
   create: () => (connection) => ({
     onAccept() {
       const original = connection.localIp === '' ? undefined : connection.originalDestination();
-      if (original !== undefined && (original.ip !== connection.localIp || original.port !== connection.localPort))
-        connection.restoreLocalAddress(original.ip, original.port);
+      if (original !== undefined) connection.restoreLocalAddress(original.ip, original.port);
       return 'continue';
     },
   }),

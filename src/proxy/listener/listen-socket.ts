@@ -2,6 +2,19 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import type { AddressModel } from '../../config/common-model.ts';
 import type { KeepAliveModel } from '../../config/listener-model.ts';
+import { encodeSocketAddress } from '../../lib/posix/socket-address.ts';
+import {
+  IP_TRANSPARENT,
+  IPV6_TRANSPARENT,
+  IPV6_V6ONLY,
+  optionValue,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_SOCKET,
+  type SocketCalls,
+} from '../../lib/posix/socket-calls.ts';
 
 export interface ListenSocketOptions {
   readonly address: AddressModel;
@@ -10,6 +23,8 @@ export interface ListenSocketOptions {
   /** Of each accepted connection's buffers, in bytes; 0 = none. */
   readonly bufferLimit: number;
   readonly keepAlive: KeepAliveModel | undefined;
+  /** Bound with IP_TRANSPARENT (TPROXY), which takes calls that Node doesn't have; undefined: not transparent. */
+  readonly transparentBy?: SocketCalls | 'nobody' | undefined;
   readonly onConnection: (socket: Socket) => void;
 }
 
@@ -43,7 +58,14 @@ export class ListenSocket {
       const failed = (error: NodeJS.ErrnoException): void =>
         reject(new Error(`cannot bind '${describe(address)}': ${error.code ?? error.message}`, { cause: error }));
       server.once('error', failed);
-      server.listen(listenOptions(options), () => {
+      let listened: ListenOptions;
+      try {
+        listened = listenOptions(options);
+      } catch (error) {
+        failed(error as Error);
+        return;
+      }
+      server.listen(listened, () => {
         server.off('error', failed);
         const bound = server.address();
         if (address.kind === 'socket' && bound !== null && typeof bound === 'object')
@@ -63,10 +85,35 @@ export class ListenSocket {
   }
 }
 
-function listenOptions({ address, reusePort, backlog }: ListenSocketOptions): ListenOptions & { reusePort?: boolean } {
+function listenOptions(options: ListenSocketOptions): ListenOptions & { reusePort?: boolean; fd?: number } {
+  const { address, reusePort, backlog, transparentBy } = options;
   if (address.kind === 'pipe') return { path: abstractPath(address.path), backlog, exclusive: true };
+  if (transparentBy !== undefined) return { fd: openTransparent(address, reusePort, backlog, transparentBy), backlog };
   const { host, port, ipv4Compat } = address;
   return { host, port, backlog, exclusive: true, reusePort, ipv6Only: host.includes(':') && !ipv4Compat };
+}
+
+/** A listening socket with IP_TRANSPARENT, which has to be set before it is bound. Throws. */
+function openTransparent(
+  { host, port, ipv4Compat }: AddressModel & { readonly kind: 'socket' },
+  reusePort: boolean,
+  backlog: number,
+  calls: SocketCalls | 'nobody',
+): number {
+  if (calls === 'nobody') throw new Error('a transparent listener needs the optional dependency koffi');
+  const isV6 = host.includes(':');
+  const address = encodeSocketAddress(host, port)!;
+  const fd = calls.socket(isV6);
+  if (fd === -1) throw new Error('no socket');
+  const on = optionValue(1);
+  const done =
+    calls.setOption(fd, SOL_SOCKET, SO_REUSEADDR, on) &&
+    (!reusePort || calls.setOption(fd, SOL_SOCKET, SO_REUSEPORT, on)) &&
+    (!isV6 || calls.setOption(fd, SOL_IPV6, IPV6_V6ONLY, optionValue(ipv4Compat ? 0 : 1))) &&
+    calls.setOption(fd, isV6 ? SOL_IPV6 : SOL_IP, isV6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, on);
+  if (done && calls.bind(fd, address) && calls.listen(fd, backlog)) return fd;
+  calls.close(fd);
+  throw new Error(done ? 'EADDRINUSE' : 'IP_TRANSPARENT was refused: CAP_NET_ADMIN is necessary');
 }
 
 /** `@name` is a name in Linux's abstract namespace. */

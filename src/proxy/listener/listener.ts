@@ -6,6 +6,7 @@ import type { DownstreamTransportSocketModel } from '../../config/transport-sock
 import type { ListenerFilterRegistry } from '../../filters/listener-registry.ts';
 import { ResponseFlag } from '../../filters/response-flags.ts';
 import type { AccessLogger, FormatContext } from '../../telemetry/access-log/access-log.ts';
+import type { SocketCalls } from '../../lib/posix/socket-calls.ts';
 import { Timer } from '../../lib/timer-wheel.ts';
 import { LISTENER_STATS, LISTENER_WORKER_STATS, listenerStatPrefix } from '../../telemetry/stats/listener-stats.ts';
 import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
@@ -20,6 +21,7 @@ import { ConnectionLimit, type ConnectionCells } from './connection-limit.ts';
 import type { Drain } from './drain.ts';
 import { compileFilterChainMatch, compileFilterChainTree, type FilterChainMatcher } from './filter-chain-match.ts';
 import { ListenSocket } from './listen-socket.ts';
+import { OriginalDestinations } from './original-destination.ts';
 import { compileListenerFilters, type CompiledListenerFilter } from './listener-filters.ts';
 import { PendingConnection, type PendingEnd, type PendingOwner } from './pending-connection.ts';
 import { PendingHandshakes } from './pending-handshakes.ts';
@@ -61,8 +63,8 @@ export interface ListenerOptions {
   readonly handshakes?: PendingHandshakes;
   /** The listener that connections to this address belong to (`use_original_dst`). */
   readonly findListener?: (ip: string, port: number) => Listener | undefined;
-  /** The destination of a redirected connection; undefined: it was not redirected. */
-  readonly originalDestination?: PendingOwner['originalDestination'];
+  /** For what Node has no API for (`transparent`, redirected connections); undefined where it can't be had. */
+  readonly socketCalls?: () => SocketCalls | undefined;
   /** The server's; the listener makes its own from it. */
   readonly drain: Drain;
   /** Absent: no limits. */
@@ -108,6 +110,7 @@ export class Listener implements PendingOwner {
   /** Those that listener filters are looking at. */
   readonly #pending = new Set<PendingConnection>();
   readonly #handshakes: PendingHandshakes;
+  #originalDestinations: OriginalDestinations | undefined = undefined;
   #sockets: ListenSocket[] = [];
   #matcher: FilterChainMatcher<ActiveChain>;
   #chains: readonly ActiveChain[] = [];
@@ -224,7 +227,7 @@ export class Listener implements PendingOwner {
   }
 
   #open(address: AddressModel): Promise<ListenSocket> {
-    const { reusePort, backlog, perConnectionBufferLimitBytes, keepAlive } = this.#model;
+    const { reusePort, backlog, perConnectionBufferLimitBytes, keepAlive, transparent } = this.#model;
     const pipe = address.kind === 'pipe' ? address.path : '';
     return ListenSocket.open({
       address,
@@ -232,6 +235,7 @@ export class Listener implements PendingOwner {
       backlog,
       bufferLimit: perConnectionBufferLimitBytes,
       keepAlive,
+      transparentBy: transparent ? (this.#options.socketCalls?.() ?? 'nobody') : undefined,
       onConnection: (socket) => this.#accept(socket, pipe),
     });
   }
@@ -387,7 +391,11 @@ export class Listener implements PendingOwner {
     socket: Socket,
     info: DownstreamConnectionInfo,
   ): { readonly ip: string; readonly port: number } | undefined {
-    return this.#options.originalDestination?.(socket, info);
+    // With TPROXY the kernel leaves the destination as it is.
+    if (this.#model.transparent) return { ip: info.localIp, port: info.localPort };
+    const calls = this.#options.socketCalls?.();
+    if (calls === undefined) return undefined;
+    return (this.#originalDestinations ??= new OriginalDestinations(calls)).find(socket, info);
   }
 
   #forget(pending: PendingConnection): void {
