@@ -301,7 +301,7 @@ export class CertificateAuthority {
       status = 'good',
       thisUpdate = new Date(Date.now() - HOUR_MS),
       nextUpdate = new Date(Date.now() + 24 * HOUR_MS),
-    }: { status?: 'good' | 'revoked' | 'unknown'; thisUpdate?: Date; nextUpdate?: Date | undefined } = {},
+    }: { status?: 'good' | 'revoked' | 'unknown'; thisUpdate?: Date; nextUpdate?: Date | null } = {},
   ): Buffer {
     const sha1 = (bytes: Uint8Array): Buffer => createHash('sha1').update(bytes).digest();
     const certId = sequence(
@@ -320,7 +320,7 @@ export class CertificateAuthority {
       certId,
       state,
       generalizedTime(thisUpdate),
-      ...(nextUpdate === undefined ? [] : [explicit(0, generalizedTime(nextUpdate))]),
+      ...(nextUpdate === null ? [] : [explicit(0, generalizedTime(nextUpdate))]),
     );
     const data = sequence(explicit(1, this.#issuer.name), generalizedTime(thisUpdate), sequence(single));
     const basic = signed(data, this.#issuer.key);
