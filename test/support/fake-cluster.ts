@@ -17,6 +17,7 @@ import type {
   UpstreamStream,
 } from '../../src/proxy/upstream/upstream.ts';
 import type { StatBlock, StatsScope } from '../../src/telemetry/stats/stats.ts';
+import { FakeTcpPool } from './fake-tcp-pool.ts';
 import { streamInfo } from './route-table.ts';
 
 export class FakeHost implements Host {
@@ -52,6 +53,7 @@ export class FakeHost implements Host {
 
 export class FakeBreaker implements CircuitBreaker {
   retryLimit = 3;
+  connectable = true;
   retries = 0;
   readonly #stats: StatBlock;
 
@@ -64,7 +66,7 @@ export class FakeBreaker implements CircuitBreaker {
   }
   releaseRequest(): void {}
   canConnect(): boolean {
-    return true;
+    return this.connectable;
   }
   tryRetry(): boolean {
     if (this.retries < this.retryLimit) {
@@ -86,6 +88,7 @@ export class FakeCluster implements Cluster {
   readonly trackedStats: StatBlock | undefined;
   readonly breakerOf: FakeBreaker;
   readonly fakePool: FakePool;
+  readonly fakeTcpPool: FakeTcpPool;
   model: ClusterModel;
   hosts: FakeHost[] = [new FakeHost('10.1.0.1:80')];
   #next = 0;
@@ -99,6 +102,7 @@ export class FakeCluster implements Cluster {
     this.#responses = new ResponseStats(this.stats, scope);
     this.breakerOf = new FakeBreaker(this.stats);
     this.fakePool = new FakePool(dispatcher);
+    this.fakeTcpPool = new FakeTcpPool(dispatcher);
     const defaults = { name, altStatName: name, metadata: undefined, maxStreamDurationMs: 0 };
     this.model = {
       ...defaults,
@@ -124,8 +128,9 @@ export class FakeCluster implements Cluster {
     return this.fakePool;
   }
 
-  tcpPool(): TcpPool {
-    throw new Error('no TCP here');
+  tcpPool(host: Host): TcpPool {
+    this.fakeTcpPool.host = host;
+    return this.fakeTcpPool;
   }
 
   breaker(): CircuitBreaker {
