@@ -19,7 +19,7 @@ import type {
   UpstreamTransportOptions,
   UpstreamTransportSocket,
 } from './transport-socket.ts';
-import { UpstreamSessions } from './upstream-sessions.ts';
+import { UpstreamSessions, type UpstreamSession } from './upstream-sessions.ts';
 import { PeerVerifier, type ExpectedNames } from './verification/peer-verifier.ts';
 
 /** One version of the context. */
@@ -68,7 +68,7 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
     if (alpn.length === 0) alpn = options.alpnFallback ?? [];
     const { host = '', port = 0, path = '' } = connectOptions as { host?: string; port?: number; path?: string };
     const sessionKey = `${host}|${port}|${path}|${serverName}|${alpn.join()}|${options.subjectAltNames.join()}`;
-    const session = current.sessions.isEnabled ? current.sessions.take(sessionKey) : undefined;
+    const resumes = current.sessions.isEnabled ? current.sessions.take(sessionKey) : undefined;
     const socket = connect({
       ...connectOptions,
       secureContext: current.secure,
@@ -78,12 +78,14 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
       minDHSize: 1,
       ...(serverName !== '' && { servername: serverName }),
       ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
-      ...(session !== undefined && { session }),
+      ...(resumes !== undefined && { session: resumes.session }),
     } as ConnectionOptions);
     const keyLog = this.#keyLog;
     if (keyLog !== undefined)
       socket.on('keylog', (line) => keyLog.write(line, socket.localAddress, socket.remoteAddress));
-    return new UpstreamTlsConnection(socket, sessionKey, {
+    return new UpstreamTlsConnection(socket, {
+      sessionKey,
+      resumes,
       counters: this.#counters,
       environment: this.#environment,
       verifier: current.verifier,
@@ -147,6 +149,8 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
 const accept = (): undefined => undefined;
 
 interface ConnectionParts {
+  readonly sessionKey: string;
+  readonly resumes: UpstreamSession | undefined;
   readonly counters: TlsCounters;
   readonly environment: TlsEnvironment;
   readonly verifier: PeerVerifier | undefined;
@@ -159,16 +163,14 @@ class UpstreamTlsConnection implements UpstreamTransportConnection {
   readonly readyEvent = 'secureConnect';
   readonly preamble = undefined;
   readonly #parts: ConnectionParts;
-  readonly #sessionKey: string;
   #ready = false;
   #validated = false;
   #peer: X509Certificate | undefined;
   /** Of a peer that isn't verified yet. */
   #sessions: Buffer[] = [];
 
-  constructor(socket: TLSSocket, sessionKey: string, parts: ConnectionParts) {
+  constructor(socket: TLSSocket, parts: ConnectionParts) {
     this.socket = socket;
-    this.#sessionKey = sessionKey;
     this.#parts = parts;
     if (parts.sessions.isEnabled) socket.on('session', (session) => this.#onSession(session));
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -181,9 +183,10 @@ class UpstreamTlsConnection implements UpstreamTransportConnection {
   }
 
   verify(): string | undefined {
-    const { verifier, counters, environment, expected, sessions } = this.#parts;
+    const { verifier, counters, environment, expected, resumes } = this.#parts;
     const { socket } = this;
-    const peer = socket.getPeerX509Certificate();
+    const reused = socket.isSessionReused();
+    const peer = socket.getPeerX509Certificate() ?? (reused ? resumes?.peer : undefined);
     this.#peer = peer;
     if (verifier !== undefined) {
       const verdict = verifier.verify(socket, peer, expected, environment.dispatcher.clock.epoch());
@@ -192,10 +195,10 @@ class UpstreamTlsConnection implements UpstreamTransportConnection {
       this.#validated = verdict.validated;
     }
     this.#ready = true;
-    for (const session of this.#sessions) sessions.put(this.#sessionKey, session);
+    for (const session of this.#sessions) this.#onSession(session);
     this.#sessions = [];
     const cipher = (socket.getCipher() as { name: string } | undefined)?.name ?? '';
-    counters.handshakeDone(socket.getProtocol() ?? '', cipher, groupOf(socket), socket.isSessionReused(), true);
+    counters.handshakeDone(socket.getProtocol() ?? '', cipher, groupOf(socket), reused, true);
     return undefined;
   }
 
@@ -207,7 +210,8 @@ class UpstreamTlsConnection implements UpstreamTransportConnection {
   }
 
   #onSession(session: Buffer): void {
-    if (this.#ready) this.#parts.sessions.put(this.#sessionKey, session);
+    const { sessions, sessionKey } = this.#parts;
+    if (this.#ready) sessions.put(sessionKey, { session, peer: this.#peer });
     else if (this.#sessions.length < MAX_PENDING_SESSIONS) this.#sessions.push(session);
   }
 }
