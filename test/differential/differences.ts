@@ -5,6 +5,8 @@ const UPSTREAM_FRAMING =
 const ONE_READ =
   'A request that came in one piece is read as a whole before its turn ends, so it is complete when the answer is made; Envoy answers between the pieces.';
 
+const REST_HAS_COME =
+  'The same answer; the rest of the request, which came in the same read, is refused with RST_STREAM(NO_ERROR), where Envoy has looked at it first.';
 const BYTESTREAM =
   'The same on the wire; `:protocol: bytestream` means nothing more than CONNECT, and is not in REQUEST_HEADERS_BYTES.';
 const CONNECT_ERROR =
@@ -45,4 +47,9 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
   'json: a stream that is nothing but an outcome':
     'Envoy writes `[]` behind `content-length: 0`; here the length goes, so that the response can be read.',
   'h2 only2: HTTP/1': 'Envoy closes without a word; here the client is told with GOAWAY, as RFC 9113 asks for.',
+  'grpc: a direct response': REST_HAS_COME,
+  'grpc: a redirect': REST_HAS_COME,
+  'grpc: no such cluster': REST_HAS_COME,
+  'grpc: no route': REST_HAS_COME,
+  'grpc: no host': REST_HAS_COME,
 };

@@ -42,6 +42,7 @@ export function h2Exchange(port: number, steps: readonly H2Step[], timeoutMs = 1
     const decoder = new HpackDecoder();
     const lines: string[] = [];
     const open = new Set<number>();
+    const bodies = new Map<number, string>();
     let rest: Buffer = Buffer.alloc(0);
     let done = false;
     let stepsLeft = true;
@@ -74,11 +75,12 @@ export function h2Exchange(port: number, steps: readonly H2Step[], timeoutMs = 1
       if (type === T.SETTINGS && (flags & F.ACK) === 0) socket.write(settingsAck);
       else if (type === T.PING && (flags & F.ACK) === 0) socket.write(frame(T.PING, F.ACK, 0, payload));
       else if (type === T.DATA) {
-        const text = payload.length > 1000 ? `(${payload.length} bytes)` : payload.toString('latin1');
-        const last = lines.at(-1);
-        if (last?.startsWith(`DATA ${stream} `) === true && !last.endsWith(' END'))
-          lines[lines.length - 1] = `${last}${text}${ends ? ' END' : ''}`;
-        else lines.push(`DATA ${stream} ${text}${ends ? ' END' : ''}`);
+        const text = (bodies.get(stream) ?? '') + payload.toString('latin1');
+        const last = lines.length - 1;
+        const line = `DATA ${stream} ${text.length > 1000 ? `(${text.length} bytes)` : text}${ends ? ' END' : ''}`;
+        if (bodies.has(stream) && lines[last]!.startsWith(`DATA ${stream} `)) lines[last] = line;
+        else lines.push(line);
+        bodies.set(stream, text);
       } else if (type === T.HEADERS || type === T.RST_STREAM || type === T.GOAWAY) lines.push(show(each, decode));
       if (ends || type === T.RST_STREAM) open.delete(stream);
       settle();
@@ -86,22 +88,31 @@ export function h2Exchange(port: number, steps: readonly H2Step[], timeoutMs = 1
     socket.on('connect', () => {
       socket.write(Buffer.concat([PREFACE, settings([[4, BIG]]), windowUpdate(0, BIG - 65_535)]));
       const run = async (): Promise<void> => {
+        // What comes without a wait between leaves in one write, so that it arrives together.
+        let gathered: Buffer[] = [];
+        const flush = (): void => {
+          if (gathered.length > 0) socket.write(Buffer.concat(gathered));
+          gathered = [];
+        };
         for (const step of steps) {
-          if ('waitMs' in step) await new Promise((wake) => setTimeout(wake, step.waitMs));
-          else if ('bytes' in step) socket.write(step.bytes);
+          if ('waitMs' in step) {
+            flush();
+            await new Promise((wake) => setTimeout(wake, step.waitMs));
+          } else if ('bytes' in step) gathered.push(step.bytes);
           else {
             const stream = step.stream ?? 1;
             if ('headers' in step) {
               open.add(stream);
-              socket.write(headers(stream, step.headers, step.end ?? true));
-            } else if ('trailers' in step) socket.write(headers(stream, step.trailers));
-            else if ('data' in step) socket.write(data(stream, step.data, step.end ?? false));
+              gathered.push(headers(stream, step.headers, step.end ?? true));
+            } else if ('trailers' in step) gathered.push(headers(stream, step.trailers));
+            else if ('data' in step) gathered.push(data(stream, step.data, step.end ?? false));
             else {
               open.delete(stream);
-              socket.write(reset(stream, step.reset));
+              gathered.push(reset(stream, step.reset));
             }
           }
         }
+        flush();
         stepsLeft = false;
         settle();
       };

@@ -197,7 +197,12 @@ export class ConnectionManager implements ConnectionInput, ServerCodecOwner, Tim
   }
 
   onConnectionError(flood: boolean): void {
-    if (!flood) this.config.stats.inc(AT.downstream_cx_protocol_error);
+    const { stats } = this.config;
+    if (!flood) stats.inc(AT.downstream_cx_protocol_error);
+    // The streams are gone before the connection is.
+    if (this.#streams === 0) return;
+    stats.inc(AT.downstream_cx_destroy_active_rq);
+    stats.inc(AT.downstream_cx_destroy_local_active_rq);
   }
 
   onTooManyPrematureResets(): void {
@@ -280,7 +285,7 @@ export class ConnectionManager implements ConnectionInput, ServerCodecOwner, Tim
 
   /** Closes when nothing is left to serve or to send; what the codec has gathered in this turn leaves first. */
   #closeIfDone(): void {
-    if (this.#closed || this.#flushing || this.#streams > 0 || this.#codec?.hasPendingOutput === true) return;
+    if (this.#closed || this.#flushing || this.#streams > 0) return;
     this.#flushing = true;
     this.worker.dispatcher.markDirty(this);
   }

@@ -1,4 +1,4 @@
-import type { HeaderMap } from './headers.ts';
+import { HeaderMap } from './headers.ts';
 import {
   CollectBody,
   Continue,
@@ -170,6 +170,12 @@ export class FilterPass {
       this.#dataFrom(stage + 1, verdict, true);
       return false;
     }
+    if ('trailers' in verdict) {
+      if (!endStream) return true;
+      this.#headersFrom(stage + 1, headers, false);
+      this.#applyData(stage, verdict, verdict.data, true);
+      return false;
+    }
     this.#reply(verdict);
     return false;
   }
@@ -202,26 +208,32 @@ export class FilterPass {
       if (isPromise(verdict)) {
         const seen = chunk;
         this.#wait(verdict, (late) => {
-          const out = this.#applyData(stage, late, seen);
+          const out = this.#applyData(stage, late, seen, endStream);
           if (out !== undefined && (out.length > 0 || endStream)) this.#dataFrom(stage + 1, out, endStream);
         });
         return;
       }
-      const out = this.#applyData(stage, verdict, chunk);
+      const out = this.#applyData(stage, verdict, chunk, endStream);
       if (out === undefined || (out.length === 0 && !endStream)) return;
       chunk = out;
     }
     this.#owner.passData(this.#direction, chunk, endStream);
   }
 
-  /** What the chunk has become; undefined: the stream was answered. */
-  #applyData(stage: number, verdict: DataVerdict, chunk: Buffer): Buffer | undefined {
+  /** What the chunk has become; undefined: it has gone on with trailers, or the stream was answered. */
+  #applyData(stage: number, verdict: DataVerdict, chunk: Buffer, endStream: boolean): Buffer | undefined {
     if (verdict === Continue) return chunk;
     if (verdict === Detach) {
       this.#detach(stage);
       return chunk;
     }
     if (Buffer.isBuffer(verdict)) return verdict;
+    if ('trailers' in verdict) {
+      if (!endStream) return verdict.data;
+      if (verdict.data.length > 0) this.#dataFrom(stage + 1, verdict.data, false);
+      this.#trailersFrom(stage + 1, HeaderMap.of(verdict.trailers));
+      return undefined;
+    }
     this.#reply(verdict);
     return undefined;
   }
@@ -295,7 +307,12 @@ export class FilterPass {
     const filter = this.#filter(stage);
     const body = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
     const proceed = (verdict: DataVerdict): void => {
-      const out = this.#applyData(stage, verdict, body);
+      if (typeof verdict === 'object' && 'trailers' in verdict) {
+        this.#headersFrom(stage + 1, headers, false);
+        this.#applyData(stage, verdict, body, true);
+        return;
+      }
+      const out = this.#applyData(stage, verdict, body, endStream);
       if (out === undefined) return;
       this.#headersFrom(stage + 1, headers, endStream && out.length === 0);
       if (out.length > 0) this.#dataFrom(stage + 1, out, endStream);

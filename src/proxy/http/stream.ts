@@ -23,6 +23,8 @@ import { MutableStreamInfo } from './stream-info.ts';
 import { isTunnel, upgradeType } from './upgrade.ts';
 
 const AT = HTTP_STATS.at;
+/** A gRPC status. */
+const DEADLINE_EXCEEDED = 4;
 const CONTINUE = new HeaderMap();
 CONTINUE.status = 100;
 
@@ -647,7 +649,7 @@ export class HttpStream implements ServerStreamEvents, RoutedStream, PassOwner, 
       this.sendLocalReply(PROXY_ERRORS.requestHeaderTimeout);
     } else if (timer === this.#durationTimer) {
       stats.inc(AT.downstream_rq_max_duration_reached);
-      this.#timeOut(PROXY_ERRORS.downstreamDurationTimeout);
+      this.#timeOut({ ...PROXY_ERRORS.downstreamDurationTimeout, grpcStatus: DEADLINE_EXCEEDED });
     } else if (timer === this.#periodicLogTimer) {
       this.#log('DownstreamPeriodic');
       this.worker.dispatcher.arm(timer, this.#config.model.accessLogFlushIntervalMs);

@@ -23,7 +23,6 @@ export function resetFlag(reason: StreamResetReason): number {
     case 'remote reset':
     case 'remote refused stream reset':
     case 'remote error with CONNECT request':
-    case 'remote error with CONNECT request':
       return ResponseFlag.UR;
     case 'protocol error':
       return ResponseFlag.UPE;

@@ -90,7 +90,7 @@ export function streamDuration(action: ForwardAction, headers: HeaderMap, fallba
     if (ms !== 0 && action.grpcTimeoutHeaderOffsetMs !== undefined)
       ms = Math.max(0, ms - action.grpcTimeoutHeaderOffsetMs);
   }
-  if (grpc !== undefined) setGrpcTimeout(headers, ms);
+  if (grpc !== undefined || isGrpcRequest(headers)) setGrpcTimeout(headers, ms);
   // A time that is up at once still has to fire.
   return Math.max(ms, 1);
 }
