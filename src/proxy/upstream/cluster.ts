@@ -33,6 +33,8 @@ export interface DrainablePool extends Pool {
 
 export interface DrainableTcpPool extends TcpPool {
   drain(): void;
+  /** Closes connections in use, too. */
+  closeConnections(): void;
 }
 
 export interface PoolFactory {
@@ -288,7 +290,7 @@ export class UpstreamCluster implements Cluster {
   #onHealthChange(): void {
     this.#picker = this.#buildPicker();
     if (this.model.closeConnectionsOnHostHealthFailure)
-      for (const host of this.#hosts) if (host.health === 'unhealthy') host.drain();
+      for (const host of this.#hosts) if (host.health === 'unhealthy') host.disconnect();
   }
 
   #buildPicker(): PriorityPicker | HashPicker {

@@ -16,6 +16,11 @@ interface Drainable {
   drain(): void;
 }
 
+export interface KeyedPools {
+  readonly http: Map<string, Pool & Drainable>;
+  readonly tcp: Map<string, TcpPool & Drainable & { closeConnections(): void }>;
+}
+
 /** One upstream host on one worker. The object lives as long as the host keeps its cells, over changes of its model. */
 export class UpstreamHost implements Host {
   address = '';
@@ -30,14 +35,8 @@ export class UpstreamHost implements Host {
   /** The pool of each routing priority, made on first use; see UpstreamCluster.pool. */
   defaultPool: (Pool & Drainable) | undefined = undefined;
   highPool: (Pool & Drainable) | undefined = undefined;
-  /** All other pools: TCP, other transport options, another HTTP version. */
-  readonly keyedPools: {
-    readonly http: Map<string, Pool & Drainable>;
-    readonly tcp: Map<string, TcpPool & Drainable>;
-  } = {
-    http: new Map(),
-    tcp: new Map(),
-  };
+  /** All other pools: TCP, other transport options, another HTTP version. Made on first use: most hosts have none. */
+  #keyedPools: KeyedPools | undefined = undefined;
   /** What goes over its connections under the protocol; undefined: nothing. Chosen by the cluster. */
   transportSocket: UpstreamTransportSocket | undefined = undefined;
 
@@ -70,16 +69,26 @@ export class UpstreamHost implements Host {
     this.zone = locality?.zone ?? '';
   }
 
+  get keyedPools(): KeyedPools {
+    return (this.#keyedPools ??= { http: new Map(), tcp: new Map() });
+  }
+
   /** No connection of this host takes anything new; what is used now stays until it is through. */
   drain(): void {
     const pools: (Drainable | undefined)[] = [this.defaultPool, this.highPool];
     this.defaultPool = undefined;
     this.highPool = undefined;
-    const { http, tcp } = this.keyedPools;
-    pools.push(...http.values(), ...tcp.values());
-    http.clear();
-    tcp.clear();
+    const keyed = this.#keyedPools;
+    this.#keyedPools = undefined;
+    if (keyed !== undefined) pools.push(...keyed.http.values(), ...keyed.tcp.values());
     for (const pool of pools) pool?.drain();
+  }
+
+  /** `drain`, and TCP connections close in the midst of their use (`close_connections_on_host_health_failure`). */
+  disconnect(): void {
+    const keyed = this.#keyedPools;
+    this.drain();
+    for (const pool of keyed?.tcp.values() ?? []) pool.closeConnections();
   }
 
   get sharedSlot(): number {

@@ -38,6 +38,7 @@ beforeEach(() => {
         newConnection: () => {},
         cancel: () => {},
         drain: () => drained.push(`tcp ${host.address}`),
+        closeConnections: () => drained.push(`closed ${host.address}`),
       }),
     },
   });

@@ -123,6 +123,11 @@ export class StreamPool<Request extends StreamRequest<Stream>, Stream> implement
     this.#closeIdle();
   }
 
+  /** Ends every connection, whatever it is in the midst of. */
+  closeConnections(): void {
+    for (const connection of this.#all) connection.close();
+  }
+
   onConnected(connection: PooledConnection<Request, Stream>): void {
     this.#connectingStreams -= connection.expected;
     this.#list(connection);

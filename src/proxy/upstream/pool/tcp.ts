@@ -43,4 +43,8 @@ export class TcpConnectionPool implements DrainableTcpPool {
   drain(): void {
     this.#pool.drain();
   }
+
+  closeConnections(): void {
+    this.#pool.closeConnections();
+  }
 }

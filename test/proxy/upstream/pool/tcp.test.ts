@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { ClusterModel } from '../../../../src/config/cluster-model.ts';
 import type { ConnectionInput } from '../../../../src/proxy/codec/connection-io.ts';
+import { CLUSTER_GENERATION_CELL } from '../../../../src/proxy/upstream/circuit-breaker.ts';
+import { HOST_CELLS, HostHealthFlag } from '../../../../src/proxy/upstream/host-cells.ts';
 import type { TcpPool, TcpPoolRequest, UpstreamConnection } from '../../../../src/proxy/upstream/upstream.ts';
 import { PlainContext, thresholds } from '../../../support/upstream-models.ts';
 import { UpstreamRig } from '../../../support/upstream-rig.ts';
@@ -157,6 +159,27 @@ describe('a TCP pool', () => {
     expect(undecided.log).toEqual([]);
     expect(rig.connector.last.closed).toBe('abort');
     rig.connector.settle();
+    expect(allReleased()).toBe(true);
+  });
+
+  test('a host that goes leaves connections alone, one that fails does not, if so configured', () => {
+    setUp({ closeConnectionsOnHostHealthFailure: true });
+    const user = new User().start();
+    rig.connector.last.connect();
+    const host = rig.cluster.hosts[0]!;
+    rig.dispatcher.turn(() => host.drain());
+    expect(rig.connector.last.closed).toBeUndefined();
+    expect(user.log).toEqual(['asked', 'ready']);
+
+    setUp({ closeConnectionsOnHostHealthFailure: true });
+    const other = new User().start();
+    rig.connector.last.connect();
+    rig.shared.store(rig.cluster.hosts[0]!.sharedSlot + HOST_CELLS.health, HostHealthFlag.failedEdsHealth);
+    rig.shared.add(rig.cluster.model.sharedSlot + CLUSTER_GENERATION_CELL, 1);
+    rig.dispatcher.turn(() => void rig.cluster.pickHost(new PlainContext()));
+    expect(rig.connector.last.closed).toBe('abort');
+    rig.connector.settle();
+    expect(other.log.at(-1)).toBe('closed');
     expect(allReleased()).toBe(true);
   });
 
