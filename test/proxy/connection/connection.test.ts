@@ -2,9 +2,11 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DownstreamConnectionInfo } from '../../../src/proxy/connection/connection-info.ts';
-import { Connection } from '../../../src/proxy/connection/connection.ts';
+import type { TlsInfo } from '../../../src/filters/stream-info.ts';
+import { Connection, type TransportSettings } from '../../../src/proxy/connection/connection.ts';
 import { currentRead } from '../../../src/proxy/codec/read-buffer.ts';
 import type { ConnectionInput } from '../../../src/proxy/codec/connection-io.ts';
+import type { HandshakeOwner } from '../../../src/proxy/transport-socket/transport-socket.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { TestWorker } from '../../support/worker.ts';
 
@@ -17,11 +19,12 @@ class Pair implements ConnectionInput, AsyncDisposable {
   readonly client: Socket;
   readonly connection: Connection;
   readonly closed: Promise<void>;
+  allowsHalfClose = false;
   /** Runs instead of recording. */
   onBytes: ((chunk: Buffer) => void) | undefined = undefined;
   #wake: (() => void) | undefined = undefined;
 
-  private constructor(client: Socket, accepted: Socket, delayedCloseTimeoutMs: number) {
+  private constructor(client: Socket, accepted: Socket, delayedCloseTimeoutMs: number, transport?: TransportSettings) {
     this.client = client;
     client.on('error', () => {});
     const { dispatcher, log } = this.worker.context;
@@ -34,20 +37,20 @@ class Pair implements ConnectionInput, AsyncDisposable {
       delayedCloseTimeoutMs,
       onDelayedCloseTimeout: () => void this.timeouts++,
       shouldDrain: () => false,
-      transport: undefined,
+      transport,
       onClosed: () => settle(),
     });
     this.connection.start(this);
   }
 
-  static async open(delayedCloseTimeoutMs = 1000): Promise<Pair> {
+  static async open(delayedCloseTimeoutMs = 1000, transport?: TransportSettings): Promise<Pair> {
     const server = createServer({ allowHalfOpen: true, highWaterMark: 1024 }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const client = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true });
     const [accepted] = (await once(server, 'connection')) as [Socket];
     await (client.connecting ? once(client, 'connect') : undefined);
     server.close();
-    return new Pair(client, accepted, delayedCloseTimeoutMs);
+    return new Pair(client, accepted, delayedCloseTimeoutMs, transport);
   }
 
   onData(chunk: Buffer): void {
@@ -243,6 +246,111 @@ describe('Connection', () => {
       expect(pair.timeouts).toBe(0);
       expect(pair.connection.write('x')).toBe(true);
       expect(pair.connection.isClosed).toBe(true);
+    });
+  });
+
+  describe('half-closes', () => {
+    test('where the input has use for it, the other direction goes on', async () => {
+      pair.allowsHalfClose = true;
+      pair.client.end('all');
+      await pair.until('end');
+      expect(pair.connection.isClosed).toBe(false);
+      pair.connection.write('answer');
+      pair.connection.endWrite();
+      expect(await received(pair.client)).toBe('answer');
+      await pair.closed;
+      expect(pair.events).toEqual(['data all', 'end', 'close']);
+      expect(pair.connection.closedLocally).toBe(true);
+    });
+
+    test('after endWrite reading goes on, writing is over', async () => {
+      pair.allowsHalfClose = true;
+      pair.connection.write('done');
+      pair.connection.endWrite();
+      pair.connection.endWrite();
+      expect(pair.connection.write('late')).toBe(true);
+      expect(await received(pair.client)).toBe('done');
+      pair.client.end('more');
+      await pair.closed;
+      expect(pair.events).toEqual(['data more', 'end', 'close']);
+      expect(pair.connection.closedLocally).toBe(false);
+    });
+
+    test('"flush" waits for no peer that has ended its half', async () => {
+      pair.allowsHalfClose = true;
+      pair.client.end();
+      await pair.until('end');
+      pair.connection.write('bye');
+      pair.connection.close('flush');
+      expect(await received(pair.client)).toBe('bye');
+      await pair.closed;
+      expect(pair.timeouts).toBe(0);
+    });
+  });
+
+  test('"reset" resets', async () => {
+    const error = once(pair.client, 'error');
+    pair.client.resume();
+    pair.connection.close('reset', 'why');
+    expect(((await error) as [NodeJS.ErrnoException])[0].code).toBe('ECONNRESET');
+    await pair.closed;
+    expect(pair.connection.closedLocally).toBe(true);
+    expect(pair.connection.streamInfo.connectionTerminationDetails).toBe('why');
+  });
+
+  describe('over a transport socket', () => {
+    let owner: HandshakeOwner;
+    let accepted: Socket;
+    const transport: TransportSettings = {
+      socket: {
+        isReady: true,
+        wrap: (socket, handshakeOwner) => {
+          [accepted, owner] = [socket, handshakeOwner];
+        },
+        close() {},
+      },
+      connectTimeoutMs: 500,
+      onConnectTimeout: () => pair.events.push('timeout'),
+      onHandshakeDone: () => pair.events.push('established'),
+    };
+    const tls = { version: 'TLSv1.3' } as TlsInfo;
+    beforeEach(async () => {
+      await pair[Symbol.asyncDispose]();
+      pair = await Pair.open(1000, transport);
+    });
+
+    test('bytes flow once its handshake is done; what was written before goes first', async () => {
+      const { connection, client } = pair;
+      expect(connection.isEstablished).toBe(false);
+      connection.write('early');
+      client.write('hello');
+      expect(pair.events).toEqual([]);
+      pair.worker.context.dispatcher.turn(() => owner.onHandshakeDone(accepted, tls));
+      connection.write(' late');
+      await pair.until('data hello');
+      expect(pair.events).toEqual(['established', 'data hello']);
+      expect(connection.info.tls).toBe(tls);
+      connection.close('flush-no-delay');
+      expect(await received(client)).toBe('early late');
+      expect(pair.clock.pending).toBe(0);
+    });
+
+    test('a handshake that fails ends it, and says why', async () => {
+      pair.worker.context.dispatcher.turn(() => owner.onHandshakeFailed('TLS_error'));
+      await pair.closed;
+      expect(pair.connection.info.transportFailureReason).toBe('TLS_error');
+      expect([pair.connection.closedLocally, pair.events]).toEqual([false, ['close']]);
+    });
+
+    test('a handshake that takes too long ends it', async () => {
+      pair.clock.advance(501);
+      expect(pair.events).toEqual(['timeout']);
+      owner.onHandshakeFailed('');
+      await pair.closed;
+      const { info, streamInfo, closedLocally } = pair.connection;
+      expect(info.transportFailureReason).toBe('connect timeout');
+      expect(streamInfo.connectionTerminationDetails).toBe('transport socket timeout was reached');
+      expect(closedLocally).toBe(true);
     });
   });
 });
