@@ -177,9 +177,11 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
       return true;
     }
     if (typeof data === 'string') return socket.write(data, 'latin1');
+    // TLS takes in at once what is written while nothing waits; behind something that waits, the chunk itself waits.
+    const takenIn = socket !== this.#accepted && socket.writableLength === 0;
     const accepted = socket.write(data);
     // The chunk may be borrowed from the upstream's read buffer, which must not be used again before it is written.
-    if (socket.writableLength !== 0) keepRead();
+    if (!takenIn && socket.writableLength !== 0) keepRead();
     return accepted;
   }
 

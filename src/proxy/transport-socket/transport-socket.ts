@@ -9,7 +9,9 @@ import type { TlsInfo } from '../../filters/stream-info.ts';
 export interface HandshakeOwner {
   /**
    * `socket` carries the plain bytes, and is used in the accepted one's place from now on; it emits errors, so it needs
-   * a listener for them. Whichever of the two closes closes the other: the accepted one's 'close' comes last.
+   * a listener for them. A chunk written while nothing waits (`writableLength` 0) is encrypted or copied at once, so
+   * that a borrowed one may be used again, though `writableLength` counts it until it has left; one written behind
+   * another waits as it is. Whichever of the two closes closes the other: the accepted one's 'close' comes last.
    */
   onHandshakeDone(socket: Socket, tls: TlsInfo): void;
   /** The socket closes. `reason`: Envoy's %DOWNSTREAM_TRANSPORT_FAILURE_REASON%; '' = the peer just left. */
@@ -66,7 +68,7 @@ export const NO_TRANSPORT_OPTIONS: UpstreamTransportOptions = {
 
 /** An upstream socket under construction, as the transport socket gives it to the connector. */
 export interface UpstreamTransportConnection {
-  /** Where bytes are read and written; not yet connected. */
+  /** Where bytes are read and written; not yet connected. TLS takes chunks in as HandshakeOwner says. */
   readonly socket: Socket;
   /** The event after which plain bytes flow. */
   readonly readyEvent: 'connect' | 'secureConnect';

@@ -66,7 +66,7 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
     let alpn = options.alpnProtocols;
     if (alpn.length === 0) alpn = common.alpnProtocols;
     if (alpn.length === 0) alpn = options.alpnFallback ?? [];
-    const { host = '', port = 0, path = '' } = connectOptions as { host?: string; port?: number; path?: string };
+    const { host = '', port = 0, path = '', writableHighWaterMark } = connectOptions as KnownConnectOptions;
     const sessionKey = `${host}|${port}|${path}|${serverName}|${alpn.join()}|${options.subjectAltNames.join()}`;
     const resumes = current.sessions.isEnabled ? current.sessions.take(sessionKey) : undefined;
     const socket = connect({
@@ -76,6 +76,7 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
       rejectUnauthorized: false,
       checkServerIdentity: accept,
       minDHSize: 1,
+      ...(writableHighWaterMark !== undefined && { highWaterMark: writableHighWaterMark }),
       ...(serverName !== '' && { servername: serverName }),
       ...(alpn.length > 0 && { ALPNProtocols: [...alpn] }),
       ...(resumes !== undefined && { session: resumes.session }),
@@ -144,6 +145,15 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
       log.error('config', `TLS context: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+/** Those of net.connect that matter here. */
+interface KnownConnectOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
+  /** tls.connect has one option for both directions; what is read goes into `onread`'s buffer. */
+  readonly writableHighWaterMark?: number;
 }
 
 const accept = (): undefined => undefined;
