@@ -1,3 +1,4 @@
+import { builtinNetworkFilters } from '../../src/filters/builtin-network.ts';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { nodeFromJson } from '../../src/api/config-node.ts';
 import { MessageReader, typeNamesIn } from '../../src/api/message-reader.ts';
@@ -65,6 +66,7 @@ async function build<Shape, Model>(
     clusterExists: () => true,
     isKnownHttpFilter: (type: string) => type === KNOWN,
     isKnownListenerFilter: (type: string) => LISTENER_FILTERS.has(type),
+    findNetworkFilter: (type: string) => builtinNetworkFilters.find(({ configType }) => configType === type),
   };
   return { model: builder(message, problems, context), problems: problems.list };
 }

@@ -149,10 +149,10 @@ describe('refuses', () => {
       'other network filters',
       {
         filter_chains: [
-          { filters: [{ name: 't', typed_config: any('envoy.extensions.filters.network.echo.v3.Echo') }] },
+          { filters: [{ name: 't', typed_config: any('envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy') }] },
         ],
       },
-      "filter_chains[0].filters[0].typed_config: unsupported: the network filter 't' (envoy.extensions.filters.network.echo.v3.Echo) is not implemented",
+      "filter_chains[0].filters[0].typed_config: unsupported: the network filter 't' (envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy) is not implemented",
     ],
     [
       'network filters without a config',
