@@ -53,6 +53,12 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/grpc-http1-bridge.ts')).grpcHttp1Bridge),
   },
   {
+    name: 'envoy.filters.http.grpc_http1_reverse_bridge',
+    configType: 'envoy.extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfig',
+    routeConfigTypes: ['envoy.extensions.filters.http.grpc_http1_reverse_bridge.v3.FilterConfigPerRoute'],
+    load: async () => erase((await import('./http/grpc-http1-reverse-bridge.ts')).grpcHttp1ReverseBridge),
+  },
+  {
     name: 'envoy.filters.http.grpc_json_transcoder',
     configType: 'envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder',
     routeConfigTypes: ['envoy.extensions.filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder'],

@@ -227,6 +227,11 @@ export class FilterTest {
       if (verdict.length > 0) out.push(verdict);
       return passed();
     }
+    if (typeof verdict === 'object' && 'trailers' in verdict && chunks.length === 0 && trailers === undefined) {
+      if (verdict.data.length > 0) out.push(verdict.data);
+      trailers = new KitHeaders(verdict.trailers);
+      return passed();
+    }
     const collected = verdict === CollectBody && (chunks.length > 0 || trailers !== undefined);
     if (collected) {
       const whole = Buffer.concat(chunks.splice(0));
@@ -239,6 +244,10 @@ export class FilterTest {
       const dataVerdict = (await hooks.onData?.(chunk, last, collected ? trailers : undefined)) ?? Continue;
       if (Buffer.isBuffer(dataVerdict)) {
         if (dataVerdict.length > 0) out.push(dataVerdict);
+      } else if (typeof dataVerdict === 'object' && 'data' in dataVerdict) {
+        if (dataVerdict.data.length > 0) out.push(dataVerdict.data);
+        if (last) trailers = new KitHeaders(dataVerdict.trailers);
+        if (last) return passed();
       } else if (isReply(dataVerdict)) return passed(dataVerdict);
       else if (dataVerdict === Detach) {
         out.push(...chunks.slice(i));

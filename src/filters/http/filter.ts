@@ -27,10 +27,19 @@ export interface LocalReply {
   readonly details: string;
 }
 
-/** A `Buffer` becomes the body of a message that has none (`endStream`) and ends it; elsewhere it is as `Continue`. */
-export type HeadersVerdict = typeof Continue | typeof Detach | typeof CollectBody | Buffer | LocalReply;
+/**
+ * A `Buffer` becomes the body of a message that has none (`endStream`) and ends it, or trailers end it behind that;
+ * elsewhere both are as `Continue`.
+ */
+export type HeadersVerdict =
+  typeof Continue | typeof Detach | typeof CollectBody | Buffer | DataAndTrailers | LocalReply;
+/** Ends a message that has no trailers (`endStream`) with this data and these trailers; elsewhere only the data counts. */
+export interface DataAndTrailers {
+  readonly data: Buffer;
+  readonly trailers: HeaderList;
+}
 /** A `Buffer` replaces the chunk; an empty one swallows it. */
-export type DataVerdict = typeof Continue | typeof Detach | Buffer | LocalReply;
+export type DataVerdict = typeof Continue | typeof Detach | Buffer | DataAndTrailers | LocalReply;
 /** The last of the body, found out with the trailers, which go on behind it. */
 export interface LastData {
   readonly lastData: Buffer;

@@ -17,6 +17,15 @@ const counted = (cluster: string, ...filters: object[]): ListenerParts => ({
   filters: filters as never,
   routes: routesTo(cluster),
 });
+const reverse = (config: object = {}): ListenerParts => ({
+  ...listener(
+    filter('grpc_http1_reverse_bridge', 'grpc_http1_reverse_bridge.v3.FilterConfig', {
+      content_type: 'application/x-protobuf',
+      ...config,
+    }),
+  ),
+  hcm: { http_protocol_options: { enable_trailers: true } },
+});
 const abort = {
   name: 'envoy.filters.http.fault',
   typed_config: { '@type': `${TYPE}.fault.v3.HTTPFault`, abort: { http_status: 503, percentage: { numerator: 100 } } },
@@ -44,6 +53,24 @@ export const listeners: Readonly<Record<string, ListenerParts>> = {
   'bridge-trailers': { ...listener(bridge({})), hcm: { http_protocol_options: { enable_trailers: true } } },
   'bridge-query': listener(bridge({ ignore_query_parameters: true })),
   'bridge-protobuf': listener(bridge({ upgrade_protobuf_to_grpc: true, ignore_query_parameters: true })),
+  reverse: reverse(),
+  'reverse-frames': reverse({ withhold_grpc_frames: true }),
+  'reverse-size': reverse({ withhold_grpc_frames: true, response_size_header: 'x-size' }),
+  'reverse-off': {
+    ...reverse(),
+    routes: [
+      {
+        match: { prefix: '/' },
+        route: { cluster: 'grpc' },
+        typed_per_filter_config: {
+          'envoy.filters.http.grpc_http1_reverse_bridge': {
+            '@type': `${TYPE}.grpc_http1_reverse_bridge.v3.FilterConfigPerRoute`,
+            disabled: true,
+          },
+        },
+      },
+    ],
+  },
   'bridge-lost': {
     filters: [bridge({ upgrade_protobuf_to_grpc: true })] as never,
     routes: routesTo('closed'),
@@ -58,6 +85,8 @@ const frame = (message: string, flags = 0): string => {
 const base64 = (text: string): string => Buffer.from(text, 'latin1').toString('base64');
 
 interface Answer {
+  /** All of it. */
+  readonly raw?: string;
   readonly status?: number;
   readonly headers?: readonly string[];
   readonly pieces?: readonly string[];
@@ -66,7 +95,14 @@ interface Answer {
 const OK = ['grpc-status: 0'];
 
 /** What the upstream is to answer, byte for byte. Without `pieces`: headers alone. */
-function answer({ status = 200, headers = ['content-type: application/grpc'], pieces, trailers = [] }: Answer): string {
+function answer({
+  raw,
+  status = 200,
+  headers = ['content-type: application/grpc'],
+  pieces,
+  trailers = [],
+}: Answer): string {
+  if (raw !== undefined) return `raw-keep:${base64(raw)}`;
   let text = `HTTP/1.1 ${status} S\r\n${headers.map((line) => `${line}\r\n`).join('')}`;
   if (pieces === undefined) text += 'content-length: 0\r\n\r\n';
   else {
@@ -76,6 +112,13 @@ function answer({ status = 200, headers = ['content-type: application/grpc'], pi
   }
   return `raw-keep:${base64(text)}`;
 }
+
+/** Of a server that knows nothing of gRPC. */
+const plain = (more: Answer = {}): Answer => ({
+  headers: ['content-type: application/x-protobuf', 'x-size: 8'],
+  pieces: ['resp', 'onse'],
+  ...more,
+});
 
 interface Call {
   readonly path?: string;
@@ -262,4 +305,28 @@ export const cases: readonly Case[] = [
   }),
   call('bridge: gRPC, no upstream', 'bridge-lost', { answer: reply }),
   call('bridge: protobuf, no upstream', 'bridge-lost', { type: 'application/x-protobuf', answer: reply }),
+
+  ...['reverse', 'reverse-frames', 'reverse-size'].flatMap((to) => [
+    call(`${to}: a call`, to, { type: 'application/grpc+proto', headers: ['te: trailers'], answer: plain() }),
+    call(`${to}: a call that fails`, to, { answer: plain({ status: 404 }) }),
+    call(`${to}: an answer with trailers`, to, { answer: plain({ trailers: ['x-more: 1'] }) }),
+    call(`${to}: an answer of another type`, to, { answer: html }),
+    call(`${to}: an answer of no type`, to, { answer: { status: 503, headers: [], pieces: ['x'] } }),
+    call(`${to}: an answer without a body`, to, {
+      answer: { headers: ['content-type: application/x-protobuf', 'x-size: 0'] },
+    }),
+    call(`${to}: not gRPC`, to, { type: 'text/plain', answer: html }),
+  ]),
+  call('reverse: turned off', 'reverse-off', { answer: reply }),
+  call('reverse: a length', 'reverse-frames', {
+    answer: { raw: 'HTTP/1.1 200 S\r\ncontent-type: application/x-protobuf\r\ncontent-length: 3\r\n\r\nabc' },
+  }),
+  // Envoy's head is still being held back when it gives up.
+  call('reverse: a request that is too short', 'reverse-frames', { body: 'abc', answer: plain() }, ['upstream', 'log']),
+  call('reverse: a size that is missing', 'reverse-size', {
+    answer: { headers: ['content-type: application/x-protobuf'], pieces: ['a'] },
+  }),
+  call('reverse: several sizes', 'reverse-size', {
+    answer: { headers: ['content-type: application/x-protobuf', 'x-size: 1, 2'], pieces: ['a'] },
+  }),
 ];

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { grpcFrame } from '../../../src/filters/grpc-frames.ts';
+import { grpcHttp1ReverseBridge } from '../../../src/filters/http/grpc-http1-reverse-bridge.ts';
 import { grpcHttp1Bridge } from '../../../src/filters/http/grpc-http1-bridge.ts';
 import { grpcStats } from '../../../src/filters/http/grpc-stats.ts';
 import { grpcWeb } from '../../../src/filters/http/grpc-web.ts';
@@ -164,5 +165,64 @@ describe('grpc_http1_bridge', () => {
       trailers: { 'grpc-status': '7' },
     });
     expect(back.headers?.get(':status')).toBe('200');
+  });
+});
+
+describe('grpc_http1_reverse_bridge', () => {
+  const start = (config: object = {}) =>
+    testFilter(grpcHttp1ReverseBridge, { config: { contentType: 'application/x-protobuf', ...config } });
+  const grpc = () => ({
+    headers: request('application/grpc+proto', { 'content-length': '10' }),
+    body: [frame.subarray(0, 3), frame.subarray(3)],
+  });
+  const plain = (more: Record<string, string> = {}) => response('application/x-protobuf', more);
+
+  test('a call without frames, whose header comes in pieces', async () => {
+    using t = await start({ withholdGrpcFrames: true });
+    const sent = await t.request(grpc());
+    expect(sent.body).toBe('hello');
+    expect(sent.headers?.get('content-type')).toBe('application/x-protobuf');
+    expect(sent.headers?.get('content-length')).toBe('5');
+    const back = await t.response({
+      headers: { ...plain(), ':status': '404', 'content-length': '5' },
+      body: ['hel', 'lo'],
+    });
+    expect(Buffer.concat(back.chunks)).toEqual(frame);
+    expect(back.headers?.get(':status')).toBe('200');
+    expect(back.headers?.get('content-type')).toBe('application/grpc+proto');
+    expect(back.headers?.get('content-length')).toBe('10');
+    expect(back.trailers?.get('grpc-status')).toBe('12');
+  });
+
+  test('a response of a known size is not held', async () => {
+    using t = await start({ withholdGrpcFrames: true, responseSizeHeader: 'X-Size' });
+    await t.request(grpc());
+    const { chunks } = await t.response({ headers: plain({ 'x-size': '5' }), body: ['hel', 'lo'] });
+    expect(chunks.map((chunk) => chunk.length)).toEqual([8, 2]);
+    using wrong = t.next();
+    await wrong.request(grpc());
+    expect((await wrong.response({ headers: plain({ 'x-size': '6' }), body: 'hello' })).reply).toMatchObject({
+      status: 200,
+      grpcStatus: 13,
+      details: 'grpc_bridge_content_length_wrong',
+    });
+  });
+
+  test('headers alone become an empty message', async () => {
+    using t = await start({ withholdGrpcFrames: true });
+    await t.request(grpc());
+    const back = await t.response({ headers: plain() });
+    expect(Buffer.concat(back.chunks)).toEqual(Buffer.alloc(5));
+    expect(back.trailers?.get('grpc-status')).toBe('0');
+  });
+
+  test('a request that can be no frame, and an answer of another type', async () => {
+    using t = await start({ withholdGrpcFrames: true });
+    expect((await t.request({ headers: request('application/grpc'), body: 'abc' })).reply?.grpcStatus).toBe(2);
+    using other = await start();
+    await other.request(grpc());
+    expect((await other.response({ headers: response('text/html'), body: 'x' })).reply?.body).toBe(
+      'envoy reverse bridge: upstream responded with unsupported content-type text/html, status code 200',
+    );
   });
 });

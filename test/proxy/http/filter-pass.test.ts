@@ -220,6 +220,28 @@ describe('FilterPass', () => {
     expect(log).toEqual(['H', 'D([!)', 'D(]!)', 'T']);
   });
 
+  test.each(['at once', 'late', 'collected'])('a body may end with trailers of a filter (%s)', async (how) => {
+    const verdict = { data: bytes('x'), trailers: [['grpc-status', '0']] as const };
+    const add: HttpFilter = {
+      onResponseHeaders: () => (how === 'collected' ? CollectBody : Continue),
+      onResponseData: (_, end) => (end ? (how === 'late' ? Promise.resolve(verdict) : verdict) : Continue),
+    };
+    const seen: string[] = [];
+    const watch: HttpFilter = {
+      onResponseTrailers: (trailers) => (seen.push(trailers.get('grpc-status') ?? ''), Continue),
+    };
+    const { pass: p, log } = pass([watch, add], 'response');
+    p.headers(new HeaderMap(), false);
+    p.data(bytes('a'), false);
+    p.data(bytes('b'), true);
+    await settled();
+    expect(log).toEqual(how === 'collected' ? ['H', 'D(x)', 'T'] : ['H', 'D(a)', 'D(x)', 'T']);
+    expect(seen).toEqual(['0']);
+    const alone = pass([watch, { onResponseHeaders: () => verdict }], 'response');
+    alone.pass.headers(new HeaderMap(), true);
+    expect(alone.log).toEqual(['H', 'D(x)', 'T']);
+  });
+
   test('a local reply ends the pass; later filters see nothing', () => {
     const { pass: p, log } = pass([
       { onRequestHeaders: () => ({ status: 403, details: 'denied' }) },
