@@ -6,6 +6,7 @@ import { currentRead } from '../read-buffer.ts';
 import type { Http2Settings } from '../server-codec.ts';
 import { DEFAULT_MAX_FRAME_SIZE, Flag, FRAME_HEADER_SIZE, FrameType } from './frame.ts';
 import { ByteWriter } from './hpack/byte-writer.ts';
+import { OutboundLimits } from './outbound-limits.ts';
 
 const AT = HTTP2_CODEC_STATS.at;
 
@@ -19,11 +20,7 @@ const MAX_SPARE = 4;
 /** Memory to gather in, of connections that have nothing to write now. A pure cache. */
 const spare: ByteWriter[] = [];
 
-/**
- * Gathers the frames that a connection sends during a turn, so that they leave in one write, and counts those that the
- * socket has not taken yet: a peer that makes us answer and doesn't read has its connection closed (Envoy's
- * max_outbound_frames and max_outbound_control_frames).
- */
+/** Gathers the frames that a connection sends during a turn, so that they leave in one write. */
 export class FrameWriter {
   /** The socket is over its high watermark: no DATA is to be added. */
   blocked = false;
@@ -33,19 +30,11 @@ export class FrameWriter {
   readonly #dispatcher: Dispatcher;
   readonly #owner: Flushable;
   readonly #stats: StatBlock;
-  readonly #maxFrames: number;
-  readonly #maxControlFrames: number;
+  readonly #limits: OutboundLimits;
   #out: ByteWriter | undefined = undefined;
   #dirty = false;
   /** The socket kept what it was given last. */
   #kept = false;
-  /** Frames that haven't left as far as we know, and of them those that are gathered here. */
-  #frames = 0;
-  #controlFrames = 0;
-  #gatheredFrames = 0;
-  #gatheredControlFrames = 0;
-  #reportedFrames = 0;
-  #reportedControlFrames = 0;
   /** Where the header of the frame added last stands, if that is DATA which may be added to; else -1. */
   #dataAt = -1;
   #dataStream = 0;
@@ -63,8 +52,7 @@ export class FrameWriter {
     this.#dispatcher = dispatcher;
     this.#owner = owner;
     this.#stats = stats;
-    this.#maxFrames = settings.maxOutboundFrames;
-    this.#maxControlFrames = settings.maxOutboundControlFrames;
+    this.#limits = new OutboundLimits(output, settings, stats);
   }
 
   /** Has the owner's `flush` called at the end of this turn. */
@@ -81,10 +69,13 @@ export class FrameWriter {
 
   /** Which limit on frames that the peer doesn't read is exceeded. */
   get flooded(): 'frames' | 'control frames' | undefined {
-    if (this.#frames <= this.#maxFrames && this.#controlFrames <= this.#maxControlFrames) return undefined;
-    if (this.#isDrained()) this.#forgetWritten();
-    if (this.#frames > this.#maxFrames) return 'frames';
-    return this.#controlFrames > this.#maxControlFrames ? 'control frames' : undefined;
+    return this.#limits.flood(this.blocked);
+  }
+
+  /** The socket has sent all that it had. */
+  drained(): void {
+    this.blocked = false;
+    this.#limits.settle(false);
   }
 
   // ---- frames -----------------------------------------------------------------------------------------------------
@@ -146,7 +137,7 @@ export class FrameWriter {
     const at = this.#headersAt;
     const length = out.size - at - FRAME_HEADER_SIZE;
     const end = endStream ? Flag.END_STREAM : 0;
-    this.#count(false);
+    this.#limits.add(false);
     if (length <= this.maxFrameSize) {
       writeHeader(out.bytes, at, length, FrameType.HEADERS, end | Flag.END_HEADERS, stream);
       return length + FRAME_HEADER_SIZE;
@@ -167,7 +158,7 @@ export class FrameWriter {
       );
       out.bytes.set(block.subarray(from, to), out.size + FRAME_HEADER_SIZE);
       out.size += FRAME_HEADER_SIZE + to - from;
-      if (from > 0) this.#count(false);
+      if (from > 0) this.#limits.add(false);
     }
     return out.size - at;
   }
@@ -190,7 +181,7 @@ export class FrameWriter {
     }
     const out = this.#room(FRAME_HEADER_SIZE + length);
     const at = out.size;
-    this.#count(false);
+    this.#limits.add(false);
     writeHeader(out.bytes, at, length, FrameType.DATA, endStream ? Flag.END_STREAM : 0, stream);
     chunk.copy(out.bytes, at + FRAME_HEADER_SIZE, from, to);
     out.size = at + FRAME_HEADER_SIZE + length;
@@ -207,7 +198,7 @@ export class FrameWriter {
     const out = this.#room(FRAME_HEADER_SIZE + length);
     writeHeader(out.bytes, out.size, length, type, flags, stream);
     out.size += FRAME_HEADER_SIZE;
-    this.#count(control);
+    this.#limits.add(control);
   }
 
   #word(value: number): void {
@@ -232,14 +223,6 @@ export class FrameWriter {
     return out;
   }
 
-  #count(control: boolean): void {
-    this.#frames++;
-    this.#gatheredFrames++;
-    if (!control) return;
-    this.#controlFrames++;
-    this.#gatheredControlFrames++;
-  }
-
   // ---- writing ----------------------------------------------------------------------------------------------------
 
   /** The owner's turn to be flushed has come: what is added from now on schedules it anew. */
@@ -256,8 +239,6 @@ export class FrameWriter {
       if (out.size > 0) this.#send(out);
       else if (spare.length < MAX_SPARE) spare.push(out);
     }
-    if (this.#frames > 0 && this.#isDrained()) this.#forgetWritten();
-    this.#report();
   }
 
   #send(out: ByteWriter): void {
@@ -269,23 +250,11 @@ export class FrameWriter {
     if (!this.#output.write(copied ? Buffer.from(bytes) : bytes)) this.blocked = true;
     this.#kept = currentRead.kept;
     currentRead.kept = kept;
-    this.#gatheredFrames = 0;
-    this.#gatheredControlFrames = 0;
+    this.#limits.written(bytes.length, this.blocked);
     if ((copied || !this.#kept) && spare.length < MAX_SPARE && out.bytes.length <= 2 * CAPACITY) {
       out.size = 0;
       spare.push(out);
     }
-  }
-
-  /** The socket has nothing left to send. */
-  #isDrained(): boolean {
-    const { bufferedBytes } = this.#output;
-    return bufferedBytes === undefined ? !this.blocked : bufferedBytes === 0;
-  }
-
-  #forgetWritten(): void {
-    this.#frames = this.#gatheredFrames;
-    this.#controlFrames = this.#gatheredControlFrames;
   }
 
   /** The connection is gone. */
@@ -297,19 +266,7 @@ export class FrameWriter {
       out.size = 0;
       spare.push(out);
     }
-    this.#frames = this.#gatheredFrames = this.#controlFrames = this.#gatheredControlFrames = 0;
-    this.#report();
-  }
-
-  #report(): void {
-    if (this.#frames !== this.#reportedFrames) {
-      this.#stats.add(AT.outbound_frames_active, this.#frames - this.#reportedFrames);
-      this.#reportedFrames = this.#frames;
-    }
-    if (this.#controlFrames !== this.#reportedControlFrames) {
-      this.#stats.add(AT.outbound_control_frames_active, this.#controlFrames - this.#reportedControlFrames);
-      this.#reportedControlFrames = this.#controlFrames;
-    }
+    this.#limits.close();
   }
 }
 

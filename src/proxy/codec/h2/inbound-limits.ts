@@ -11,7 +11,7 @@ export type InboundFlood = 'empty frames' | 'PRIORITY' | 'WINDOW_UPDATE' | undef
 /**
  * Limits on frames that cost a peer nothing and us something, as Envoy has them: without payload, PRIORITY and
  * WINDOW_UPDATE in proportion to streams and to what we sent. Floods of PING, SETTINGS and RST_STREAM show in what we
- * answer; see FrameWriter.
+ * answer; see OutboundLimits.
  */
 export class InboundLimits {
   /** DATA frames that we have sent. */

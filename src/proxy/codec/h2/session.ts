@@ -113,7 +113,7 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
   onEnd(): void {}
 
   onDrain(): void {
-    this.writer.blocked = false;
+    this.writer.drained();
     if (this.dead) return;
     this.line.pump();
     this.line.wake();

@@ -79,6 +79,16 @@ describe('floods end the connection of who sends them', () => {
     expect(server.frames()).toHaveLength(2000);
   });
 
+  test('a socket that always has something to send is no flood', () => {
+    const server = new H2ServerHarness();
+    for (let i = 0; i < 100; i++) {
+      server.feed(many(100, () => ping()));
+      // What was there has left, what was just written has not.
+      server.output.bufferedBytes = 1700;
+    }
+    expect(server.output.closes).toEqual([]);
+  });
+
   test('responses that nobody reads', () => {
     const settingsOf: Partial<Http2Settings> = { maxOutboundFrames: 50 };
     const serve = {
