@@ -31,6 +31,8 @@ export interface ConnectionInfo {
   readonly filterState?: ReadonlyMap<string, unknown> | undefined;
   /** Set when the handshake failed: %DOWNSTREAM_TRANSPORT_FAILURE_REASON%. */
   readonly transportFailureReason?: string;
+  /** Why we closed it: %DOWNSTREAM_LOCAL_CLOSE_REASON%. */
+  readonly localCloseReason?: string;
   readonly tls: TlsInfo | undefined;
   readonly filterChainName: string;
   /** Absent on upstream connections. */

@@ -39,6 +39,7 @@ export class DownstreamConnectionInfo implements ConnectionInfo {
   ja4 = '';
   proxyProtocolTlvs: readonly ProxyProtocolTlv[] = NO_TLVS;
   transportFailureReason = '';
+  localCloseReason = '';
   tls: TlsInfo | undefined = undefined;
   filterChainName = '';
   listenerName = '';

@@ -54,6 +54,8 @@ const Closed = 2;
 
 const NOTHING_WRITTEN: (string | Uint8Array)[] = [];
 
+/** %DOWNSTREAM_TRANSPORT_FAILURE_REASON% of a handshake that a RST ended. */
+const RESET_BY_PEER = 'TLS_error:|33554536:system library:OPENSSL_internal:Connection reset by peer:TLS_error_end';
 /** %CONNECTION_TERMINATION_DETAILS% of a handshake that took too long. */
 const TRANSPORT_SOCKET_TIMEOUT = 'transport socket timeout was reached';
 
@@ -236,7 +238,7 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   onTimer(): void {
     if (this.#state === Open) {
       if (!this.#handshaking) return;
-      this.info.transportFailureReason = 'connect timeout';
+      this.info.localCloseReason = 'transport_socket_timeout';
       this.#terminationDetails = TRANSPORT_SOCKET_TIMEOUT;
       this.#settings.transport!.onConnectTimeout();
     } else this.#settings.onDelayedCloseTimeout();
@@ -265,7 +267,8 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   onHandshakeFailed(reason: string): void {
     if (!this.#handshaking || this.#handshakeFailed) return;
     this.#handshakeFailed = true;
-    if (this.info.transportFailureReason === '') this.info.transportFailureReason = reason;
+    if (this.info.transportFailureReason === '')
+      this.info.transportFailureReason = reason === '' && this.wasReset ? RESET_BY_PEER : reason;
     if (this.#accepted.closed) this.#onClose();
     // Envoy takes it for the peer's doing.
     else this.#destroy(false);

@@ -348,7 +348,7 @@ describe('Connection', () => {
       owner.onHandshakeFailed('');
       await pair.closed;
       const { info, streamInfo, closedLocally } = pair.connection;
-      expect(info.transportFailureReason).toBe('connect timeout');
+      expect([info.transportFailureReason, info.localCloseReason]).toEqual(['', 'transport_socket_timeout']);
       expect(streamInfo.connectionTerminationDetails).toBe('transport socket timeout was reached');
       expect(closedLocally).toBe(true);
     });

@@ -63,7 +63,7 @@ export const streamOperators: OperatorTable = {
   ROUTE_RESOLUTION_COUNT: absent(),
   ROUTE_RESOLUTION_TIME_US: absent(),
   DOWNSTREAM_DETECTED_CLOSE_TYPE: absent(),
-  DOWNSTREAM_LOCAL_CLOSE_REASON: absent(),
+  DOWNSTREAM_LOCAL_CLOSE_REASON: plain(({ info }) => info.connection.localCloseReason || undefined),
   UPSTREAM_DETECTED_CLOSE_TYPE: absent(),
   UPSTREAM_LOCAL_CLOSE_REASON: absent(),
   UPSTREAM_CONNECTION_IDS_ATTEMPTED: absent(),
