@@ -191,7 +191,7 @@ export class StreamPool<Request extends StreamRequest<Stream>, Stream> implement
   #nextReady(): PooledConnection<Request, Stream> | undefined {
     const ready = this.#ready;
     for (;;) {
-      const connection = ready.at(-1);
+      const connection = ready[ready.length - 1];
       if (connection === undefined || connection.capacity > 0) return connection;
       connection.listed = false;
       ready.pop();
@@ -246,7 +246,7 @@ export class StreamPool<Request extends StreamRequest<Stream>, Stream> implement
     stats.inc(at.upstream_rq_active);
     this.host.requestStarted();
     const stream = connection.attach(request);
-    if (connection.listed && connection.capacity <= 0 && this.#ready.at(-1) === connection) {
+    if (connection.listed && connection.capacity <= 0 && this.#ready[this.#ready.length - 1] === connection) {
       connection.listed = false;
       this.#ready.pop();
     }
