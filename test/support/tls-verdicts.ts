@@ -381,6 +381,15 @@ export function tlsVerdicts(dir: string): TlsVerdict[] {
       "'auto_sni_san_validation' was configured without a validation context",
     ],
     [
+      'auto_sni_san_validation without CA',
+      up('validation_context: {}', ', auto_sni_san_validation: true'),
+      "'auto_sni_san_validation' was configured without configuring a trusted CA",
+    ],
+    [
+      'auto_sni_san_validation',
+      up(`validation_context: {${trusted}}`, ', auto_sni_san_validation: true, auto_host_sni: true'),
+    ],
+    [
       'a key log in no folder',
       up('key_log: {path: /no/such/folder/keys.log}'),
       "unable to open file '/no/such/folder/keys.log': No such file or directory",

@@ -1,6 +1,6 @@
 import type { UpstreamTlsContext } from '../../../api/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import type { Problems } from '../../problem.ts';
-import type { UpstreamTlsModel } from '../../transport-socket-model.ts';
+import type { TlsValidationModel, UpstreamTlsModel } from '../../transport-socket-model.ts';
 import { reportUnsupportedFields } from '../unsupported-fields.ts';
 import type { TlsBuildContext } from './tls-build-context.ts';
 import { buildCommonTls } from './tls-context.ts';
@@ -28,10 +28,7 @@ export function buildUpstreamTls(
   if ((given?.tlsCertificates.length ?? 0) + (given?.tlsCertificateSdsSecretConfigs.length ?? 0) > 1)
     at.error('Multiple TLS certificates are not supported for client contexts');
   if (message.sni.includes('\0')) problems.at('sni').error('SNI names containing NULL-byte are not allowed');
-  if (message.autoSniSanValidation && given?.validationContextType.case === undefined)
-    problems
-      .at('auto_sni_san_validation')
-      .error("'auto_sni_san_validation' was configured without a validation context");
+  if (message.autoSniSanValidation) checkAutoSni(common.validation, problems, context);
   if (message.allowRenegotiation) problems.unsupported('allow_renegotiation');
   return {
     kind: 'tls',
@@ -43,4 +40,23 @@ export function buildUpstreamTls(
     maxSessionKeys: message.maxSessionKeys ?? 1,
     enforceRsaKeyUsage: message.enforceRsaKeyUsage ?? true,
   };
+}
+
+/** A name proves nothing of a certificate that anybody may have signed. */
+function checkAutoSni(
+  validation: TlsValidationModel | undefined,
+  problems: Problems,
+  { secrets }: TlsBuildContext,
+): void {
+  const at = problems.at('auto_sni_san_validation');
+  if (validation === undefined) {
+    at.error("'auto_sni_san_validation' was configured without a validation context");
+    return;
+  }
+  const secret = validation.secret === undefined ? undefined : secrets.value(validation.secret);
+  // What discovery will deliver isn't known yet.
+  if (validation.secret !== undefined && secret === undefined) return;
+  const parts = [validation.inline, secret?.kind === 'validation' ? secret.value : undefined];
+  if (!parts.some((part) => part !== undefined && (part.trustedCa !== '' || part.spiffeTrustDomains !== undefined)))
+    at.error("'auto_sni_san_validation' was configured without configuring a trusted CA");
 }
