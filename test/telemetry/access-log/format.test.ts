@@ -247,6 +247,87 @@ describe('operators', () => {
     );
     expect(text.format({ ...context, info })).toBe('TLSv1.3 spiffe://a,spiffe://b CN=\xc3\xa9 - a.b');
   });
+
+  test('print certificates of both sides, and only those that were shown', () => {
+    const tls = {
+      version: 'TLSv1.2',
+      cipher: 'ECDHE-RSA-AES128-GCM-SHA256',
+      group: 'X25519',
+      sessionId: '0a',
+      alpn: '',
+      peerPresented: true,
+      peerValidated: true,
+      peerSubject: 'CN=peer',
+      peerIssuer: 'CN=ca',
+      peerSerial: '01',
+      peerFingerprint256: 'f256',
+      peerFingerprint1: 'f1',
+      peerUriSans: [],
+      peerDnsSans: ['a', 'b'],
+      peerIpSans: ['::1'],
+      peerEmailSans: ['a@b'],
+      peerOtherNameSans: ['upn'],
+      peerValidFromMs: Date.UTC(2026, 0, 2, 3, 4, 5),
+      peerValidToMs: Date.UTC(2027, 0, 2, 3, 4, 5),
+      peerChainFingerprints256: ['f256', 'g256'],
+      peerChainFingerprints1: ['f1', 'g1'],
+      peerChainSerials: ['01', '02'],
+      peerIssuerSerial: '02',
+      peerIssuerFingerprint256: 'g256',
+      localUriSans: ['u'],
+      localDnsSans: ['d'],
+      localIpSans: ['10.0.0.1'],
+      localEmailSans: ['e'],
+      localOtherNameSans: ['o'],
+      localSubject: 'CN=self',
+      peerCertificate: 'pem',
+      peerCertificateChain: 'pems',
+    };
+    const expected = {
+      TLS_GROUP: 'X25519',
+      TLS_SESSION_ID: '0a',
+      PEER_DNS_SAN: 'a,b',
+      PEER_IP_SAN: '::1',
+      PEER_SUBJECT: 'CN=peer',
+      PEER_ISSUER: 'CN=ca',
+      PEER_CERT: 'pem',
+      PEER_CERT_V_START: '2026-01-02T03:04:05.000Z',
+      'PEER_CERT_V_END(%Y)': '2027',
+      LOCAL_URI_SAN: 'u',
+      LOCAL_DNS_SAN: 'd',
+      LOCAL_IP_SAN: '10.0.0.1',
+    };
+    const downstreamOnly = {
+      PEER_EMAIL_SAN: 'a@b',
+      PEER_OTHERNAME_SAN: 'upn',
+      PEER_SERIAL: '01',
+      PEER_FINGERPRINT_1: 'f1',
+      PEER_FINGERPRINT_256: 'f256',
+      PEER_CHAIN_FINGERPRINTS_1: 'f1,g1',
+      PEER_CHAIN_FINGERPRINTS_256: 'f256,g256',
+      PEER_CHAIN_SERIALS: '01,02',
+      PEER_ISSUER_SERIAL: '02',
+      PEER_ISSUER_FINGERPRINT_256: 'g256',
+      LOCAL_EMAIL_SAN: 'e',
+      LOCAL_OTHERNAME_SAN: 'o',
+      LOCAL_SUBJECT: 'CN=self',
+    };
+    const connection = connectionOf('1.1.1.1:1', '2.2.2.2:2', { tls });
+    const printed = (name: string): string => {
+      const info = new KitStreamInfo(0, 0);
+      info.connection = connection;
+      info.upstreamConnection = connection;
+      return compileText(`%${name}%`).format({ ...context, info });
+    };
+    for (const side of ['DOWNSTREAM', 'UPSTREAM'])
+      for (const [name, value] of Object.entries(expected))
+        expect(`${side}_${name}: ${printed(`${side}_${name}`)}`).toBe(`${side}_${name}: ${value}`);
+    for (const [name, value] of Object.entries(downstreamOnly))
+      expect(`${name}: ${printed(`DOWNSTREAM_${name}`)}`).toBe(`${name}: ${value}`);
+    const bare = new KitStreamInfo(0, 0);
+    bare.connection = connectionOf('1.1.1.1:1', '2.2.2.2:2', { tls: { ...tls, peerPresented: false } });
+    expect(compileText('%DOWNSTREAM_PEER_CERT_V_START%').format({ ...context, info: bare })).toBe('-');
+  });
 });
 
 describe('format strings', () => {
