@@ -61,6 +61,8 @@ export class MethodTable {
 
   /** Throws ConfigError, in Envoy's words. */
   constructor(config: GrpcJsonTranscoder, descriptors: Uint8Array) {
+    if (config.captureUnknownQueryParameters)
+      throw new ConfigError('not implemented', 'capture_unknown_query_parameters');
     this.registry = registryOf(descriptors);
     this.#matcher = new PathMatcher(config.matchUnregisteredCustomVerb);
     this.#ignored = new Set(config.ignoredQueryParameters);
