@@ -28,14 +28,20 @@ export async function checkHttpFilters(
 async function checkConnectionManager(hcm: HcmModel, registry: HttpFilterRegistry, problems: Problems): Promise<void> {
   const compiled = new Map<string, CompiledHttpFilter>();
   const context = inertContext();
-  for (const [i, { name, config }] of hcm.httpFilters.entries()) {
-    try {
-      await registry.prepare([config]);
-      compiled.set(name, registry.compile(config, context));
-    } catch (error) {
-      report(error, problems.at('http_filters').at(i).at('typed_config'));
+  const check = async (filters: HcmModel['httpFilters'], at: Problems): Promise<void> => {
+    for (const [i, { name, config }] of filters.entries()) {
+      try {
+        await registry.prepare([config]);
+        compiled.set(name, registry.compile(config, context));
+      } catch (error) {
+        report(error, at.at(i).at('typed_config'));
+      }
     }
-  }
+  };
+  // Those of the connection manager last: it is theirs that the routes' overrides are for.
+  for (const [i, { filters }] of hcm.upgrades.entries())
+    if (filters !== undefined) await check(filters, problems.at('upgrade_configs').at(i).at('filters'));
+  await check(hcm.httpFilters, problems.at('http_filters'));
   if (hcm.routes.kind === 'inline') checkRoutes(hcm.routes.routeConfig, compiled, problems.at('route_config'));
 }
 

@@ -30,13 +30,18 @@ const override = (filterName: string, desc: DescMessage, json: JsonValue) => ({
 });
 
 /** The parts of a listener that are looked at. */
-function listener(httpFilters: unknown[], onHost: unknown[] = [], onRoute: unknown[] = []): ListenerModel {
+function listener(
+  httpFilters: unknown[],
+  onHost: unknown[] = [],
+  onRoute: unknown[] = [],
+  upgrades: unknown[] = [],
+): ListenerModel {
   const virtualHost = {
     perFilterConfigs: onHost,
     routes: [{ perFilterConfigs: onRoute, action: { kind: 'direct-response' } }],
   };
   const routes = { kind: 'inline', routeConfig: { perFilterConfigs: [], virtualHosts: [virtualHost] } };
-  const chain = { networkFilters: [{ kind: 'http-connection-manager', hcm: { httpFilters, routes } }] };
+  const chain = { networkFilters: [{ kind: 'http-connection-manager', hcm: { httpFilters, upgrades, routes } }] };
   return { filterChains: [chain], defaultFilterChain: undefined } as unknown as ListenerModel;
 }
 
@@ -57,6 +62,13 @@ test('good filters and overrides give no problem', async () => {
     [override('not in the chain', HTTPFaultSchema, {})],
   );
   expect(await problemsOf(model)).toEqual([]);
+});
+
+test('the filters of an upgrade are checked, too', async () => {
+  const model = listener([], [], [], [{ filters: undefined }, { filters: [requireKey({})] }]);
+  expect(await problemsOf(model)).toEqual([
+    `${at}.upgrade_configs[1].filters[0].typed_config.config: must have required property 'keys'`,
+  ]);
 });
 
 test('all that filters refuse is found, with its place', async () => {
