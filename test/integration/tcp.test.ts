@@ -175,7 +175,8 @@ describe('network filters', () => {
     const again = open(proxy);
     await statIs(proxy, 'connection_limit.l.active_connections', 1);
     again.destroy();
-  });
+    // Two worker threads have to start.
+  }, 30_000);
 
   test('what Envoy refuses is refused, in its words', async () => {
     serve = () => {};

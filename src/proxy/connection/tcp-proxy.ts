@@ -15,6 +15,7 @@ import { TcpFlush } from './tcp-flush.ts';
 import type { TcpProxyConfig } from './tcp-proxy-config.ts';
 import { tcpTransportOptions } from './tcp-transport-options.ts';
 import { TcpTunnelUpstream } from './tcp-tunnel-upstream.ts';
+import { WrittenChunks } from './written-chunks.ts';
 import type { TcpUpstream, TcpUpstreamOwner } from './tcp-upstream.ts';
 
 const AT = TCP_PROXY_STATS.at;
@@ -55,6 +56,10 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
   /** Bytes that came this far. */
   #received = 0;
   #metadataMatch: Metadata | undefined = undefined;
+  readonly #upstreamWrites = new WrittenChunks(true);
+  readonly #downstreamWrites = new WrittenChunks(false);
+  /** The upstream is a tunnel, whose codec may share the memory of its chunks with other streams. */
+  #tunnelled = false;
 
   constructor(config: TcpProxyConfig, connection: DownstreamConnection) {
     this.#config = config;
@@ -140,10 +145,8 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
       return;
     }
     info.attemptCount = ++this.#attempts;
-    const upstream =
-      tunnel === undefined || isTrue(info.filterState.get(DISABLE_TUNNELING))
-        ? new TcpConnectionUpstream(this)
-        : new TcpTunnelUpstream(this, tunnel, info);
+    this.#tunnelled = tunnel !== undefined && !isTrue(info.filterState.get(DISABLE_TUNNELING));
+    const upstream = this.#tunnelled ? new TcpTunnelUpstream(this, tunnel!, info) : new TcpConnectionUpstream(this);
     this.#upstream = upstream;
     upstream.connect(cluster, host, tcpTransportOptions(cluster.model, info));
   }
@@ -216,6 +219,7 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
 
   onDrain(): void {
     this.#setBuffered(0);
+    this.#downstreamWrites.release();
     this.#armIdle();
     if (!this.#upstreamPaused) return;
     this.#upstreamPaused = false;
@@ -267,6 +271,7 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
       this.#config.stats.inc(AT.downstream_flow_control_paused_reading_total);
       this.#connection.pauseRead();
     }
+    if (!this.#tunnelled) this.#upstreamWrites.add(chunk, upstream.bufferedBytes);
     this.#armIdle();
   }
 
@@ -279,7 +284,9 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     this.#info.upstreamWireBytesReceived += length;
     this.#info.wireBytesSent += length;
     const accepted = connection.write(chunk);
-    this.#setBuffered(connection.bufferedBytes);
+    const buffered = connection.bufferedBytes;
+    this.#setBuffered(buffered);
+    if (!this.#tunnelled) this.#downstreamWrites.add(chunk, buffered);
     if (!accepted && !this.#upstreamPaused) {
       this.#upstreamPaused = true;
       this.#cluster!.stats.inc(CLUSTER_AT.upstream_flow_control_paused_reading_total);
@@ -295,6 +302,7 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
 
   onUpstreamDrain(): void {
     this.#armIdle();
+    this.#upstreamWrites.release();
     if (!this.#downstreamPaused) return;
     this.#downstreamPaused = false;
     this.#config.stats.inc(AT.downstream_flow_control_resumed_reading_total);
