@@ -26,6 +26,11 @@ export type Verdict = string | Promise<string>;
 export interface ResourceWatcher {
   /** '' = accepted. A promise holds up whatever else the source sends until it settles. */
   onUpdate(update: ResourceUpdate): Verdict;
+  /**
+   * A response of this type was refused, for this watcher's own verdict, another's, or because it made no sense as a
+   * whole. Called after `onUpdate`, if that was called at all.
+   */
+  onRejected?(error: string): void;
   /** The stream is gone or was never there; what was received stays. */
   onConnectionFailure?(): void;
 }

@@ -128,7 +128,10 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
       state.version = versionInfo;
       state.pacer.accepted();
       this.#request(state);
-    } else state.pacer.nack(versionInfo, error, () => this.#request(state, error));
+      return;
+    }
+    state.watches.rejected(error);
+    state.pacer.nack(versionInfo, error, () => this.#request(state, error));
   }
 
   close(): void {

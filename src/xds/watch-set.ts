@@ -70,6 +70,12 @@ export class WatchSet {
     return Promise.all(verdicts).then(join);
   }
 
+  /** The response was refused; every watch counts it. */
+  rejected(error: string): void {
+    const entries = Array.from(this.#entries);
+    for (const { watcher } of entries) watcher.onRejected?.(error);
+  }
+
   connectionFailed(): void {
     const entries = Array.from(this.#entries);
     for (const { watcher } of entries) watcher.onConnectionFailure?.();
