@@ -90,7 +90,7 @@ export class ConnectionManagerConfig {
     this.filters = filters;
     this.routes = routes;
     this.routerOptions = model.router;
-    this.router = new RouterConfig(worker, model.router, scope);
+    this.router = new RouterConfig(worker, model.router, scope, model.schemeMatchUpstream);
     this.accessLoggers = model.accessLogs.map((log) => worker.accessLogs.create(log));
     this.localReplies = new LocalReplyRenderer(model.localReply, { ...worker, clock: worker.dispatcher.clock });
     this.normalizer = new HeaderNormalizer(model, worker, this.stats);

@@ -22,6 +22,8 @@ export class RouterConfig {
   /** `http.<stat_prefix>.` with ROUTER_STATS. */
   readonly stats: StatBlock;
   readonly transportOptions = new TransportOptions();
+  /** `:scheme` says how the upstream is spoken to, instead of what the downstream said. */
+  readonly schemeMatchUpstream: boolean;
   readonly #policies = new WeakMap<RetryPolicyModel, RetryPolicy>();
   readonly #codeStats = new Map<string, ResponseCodeStats>();
   readonly #maintenanceKeys = new WeakMap<Cluster, string>();
@@ -29,7 +31,8 @@ export class RouterConfig {
   #mirror: RouterConfig | undefined = undefined;
 
   /** `scope` is the connection manager's: `http.<stat_prefix>.`. */
-  constructor(worker: WorkerContext, options: RouterOptions, scope: StatsScope) {
+  constructor(worker: WorkerContext, options: RouterOptions, scope: StatsScope, schemeMatchUpstream = false) {
+    this.schemeMatchUpstream = schemeMatchUpstream;
     this.worker = worker;
     this.options = options;
     this.stats = scope.block(ROUTER_STATS);

@@ -260,6 +260,8 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (maxStreamDurationMs > 0) attempt.armMaxDuration(maxStreamDurationMs);
     if (autoHostRewrite && host.hostname !== '')
       updateAuthority(headers, host.hostname, appendXForwardedHost, !this.config.options.suppressEnvoyHeaders);
+    if (this.config.schemeMatchUpstream)
+      headers.scheme = attempt.stream!.connection.tls === undefined ? 'http' : 'https';
     attempt.payloadHeld = upgrade && !attempt.headersOnly;
     attempt.sendHeaders(headers);
     if (!attempt.payloadHeld) this.#feed.flush(attempt, this.#keepsBody);

@@ -13,6 +13,10 @@ const to = (cluster: string): ListenerParts => ({
 export const listeners: Readonly<Record<string, ListenerParts>> = {
   'to-1': to('with-trailers'),
   'to-2': to('upstream2'),
+  'scheme-of-upstream': {
+    hcm: { scheme_header_transformation: { match_upstream: true } },
+    routes: [{ match: { prefix: '/' }, route: { cluster: 'upstream2' } }],
+  },
   hashed: {
     routes: [
       {
@@ -242,5 +246,15 @@ export const cases: readonly Case[] = [
     raw('hashed', `${path} without a cookie`, `GET ${path} HTTP/1.1\nHost: a\n\n`),
     raw('hashed', `${path} with cookies`, `GET ${path} HTTP/1.1\nHost: a\nCookie: d=1; c=mine; kept=x\n\n`),
     raw('hashed', `${path} with a header`, `GET ${path} HTTP/1.1\nHost: a\nX-A: 1\n\n`),
+  ]),
+  h2('scheme-of-upstream', 'scheme https', [
+    {
+      headers: [
+        [':method', 'GET'],
+        [':scheme', 'https'],
+        [':path', '/'],
+        [':authority', 'a'],
+      ],
+    },
   ]),
 ];
