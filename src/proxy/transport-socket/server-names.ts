@@ -16,6 +16,8 @@ export class ServerNames {
   readonly #byName = new Map<string, number[]>();
   readonly #all: readonly number[];
   readonly #scanAll: boolean;
+  /** For clients that can do no ECDSA. */
+  readonly #firstRsa: number;
 
   constructor(certificates: readonly ServerCertificate[], fullScanOnMismatch: boolean) {
     this.#scanAll = fullScanOnMismatch;
@@ -32,6 +34,8 @@ export class ServerNames {
       }
     }
     this.#all = all;
+    this.#firstRsa = certificates.findIndex(({ keyKind }) => keyKind === 'rsa');
+    for (const known of this.#byName.values()) if (fullScanOnMismatch) this.#addRsa(known, certificates);
   }
 
   /** Without an SNI: one of each kind of key. */
@@ -47,6 +51,12 @@ export class ServerNames {
     const dot = name.indexOf('.', 1);
     const wildcard = dot === -1 || dot === name.length - 1 ? undefined : this.#byName.get(name.slice(dot));
     return wildcard ?? (this.#scanAll ? this.#all : FIRST);
+  }
+
+  /** A full scan goes on for a client that can't use what has its name. */
+  #addRsa(known: number[], certificates: readonly ServerCertificate[]): void {
+    if (this.#firstRsa !== -1 && known.every((index) => certificates[index]!.keyKind === 'ecdsa'))
+      known.push(this.#firstRsa);
   }
 }
 

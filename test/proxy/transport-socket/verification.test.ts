@@ -272,7 +272,9 @@ test.each([
   const issuer = { client: ca, middle, lower }[name];
   await using rig = await start({ trustedCa: ca.certificate, maxVerifyDepth });
   const exchange = await rig.handshake(as(issuer.issue()));
-  expect(exchange).toMatchObject(accepted ? OK : refused('certificate chain too long'));
+  expect(exchange).toMatchObject(
+    accepted ? OK : refused(`at depth ${Math.max(1, maxVerifyDepth)}: unable to get local issuer`),
+  );
 });
 
 describe('SPIFFE', () => {

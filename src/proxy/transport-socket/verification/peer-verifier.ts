@@ -183,7 +183,8 @@ export class PeerVerifier {
       return chainFailure('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', presented.length);
     }
     if (onlyTimes && !pathIsPermitted(path, this.#purpose)) return chainFailure('INVALID_PURPOSE');
-    if (path.length - 2 > this.#maxIntermediates) return chainFailure('CERT_CHAIN_TOO_LONG');
+    if (path.length - 2 > this.#maxIntermediates)
+      return chainFailure('UNABLE_TO_GET_ISSUER_CERT_LOCALLY', this.#maxIntermediates + 1);
     const revoked = this.#revocation === undefined ? undefined : this.#checkRevocation(path, nowMs);
     return revoked === undefined ? undefined : chainFailure(revoked);
   }
