@@ -27,6 +27,20 @@ export function cidrContains(range: CidrRange, address: IpAddress): boolean {
   return true;
 }
 
+/** The one text of a range that can be written in several: host bits are cleared. What is malformed stays as it is. */
+export function canonicalCidr(text: string): string {
+  const range = parseCidr(text);
+  if (range === undefined) return text;
+  const words = range.words.map((word, index) => {
+    const bits = Math.max(0, Math.min(32, range.length - 32 * index));
+    return bits === 0 ? 0 : (word >>> (32 - bits)) * 2 ** (32 - bits);
+  });
+  const groups = Array.from(words).flatMap((word) =>
+    range.v4 ? [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255] : [word >>> 16, word & 0xffff],
+  );
+  return `${range.v4 ? groups.join('.') : groups.map((group) => group.toString(16)).join(':')}/${range.length}`;
+}
+
 /** A few ranges, looked through in order. */
 export class CidrList {
   readonly #ranges: readonly CidrRange[];

@@ -51,7 +51,7 @@ function buildMatch(
   if (message !== undefined && (message.addressSuffix !== '' || message.suffixLen !== undefined))
     problems.error(`filter chain '${chainName}' contains unimplemented fields`);
   message?.serverNames.forEach((name, index) => {
-    if (name.includes('*') && (name.lastIndexOf('*') > 0 || (name.length > 1 && name[1] !== '.')))
+    if (name.includes('*') && !name.startsWith('*.'))
       problems.at('server_names').at(index).error('partial wildcards are not supported in "server_names"');
   });
   const ranges = (field: 'prefixRanges' | 'sourcePrefixRanges' | 'directSourcePrefixRanges', name: string) =>

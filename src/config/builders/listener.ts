@@ -142,15 +142,11 @@ function checkDistinct(chains: readonly FilterChainModel[], problems: Problems):
     problems.at(overlapping).error('multiple filter chains with overlapping matching rules are defined');
 }
 
-/** A matching tree names chains. */
+/** A matching tree names chains; their own criteria count for nothing. */
 function checkNamed({ filterChains }: Listener, problems: Problems): void {
   const seen = new Set<string>();
-  filterChains.forEach(({ name, filterChainMatch }, index) => {
+  filterChains.forEach(({ name }, index) => {
     const at = problems.at(index);
-    if (filterChainMatch !== undefined)
-      at.at('filter_chain_match').error(
-        `filter chain '${name}' must not set filter_chain_match when filter_chain_matcher is used`,
-      );
     if (name === '') at.error('name of a filter chain is required when filter_chain_matcher is used');
     else if (seen.has(name)) at.error(`filter chain '${name}' is defined twice`);
     seen.add(name);

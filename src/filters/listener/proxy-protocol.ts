@@ -7,7 +7,7 @@ import {
   type ProxyProtocol,
 } from '../../api/generated/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js';
 import { defineStats, type Counter, type StatBlock, type StatsScope } from '../../telemetry/stats/stats.ts';
-import { protobufConfig } from '../config-type.ts';
+import { ConfigError, protobufConfig } from '../config-type.ts';
 import type { ListenerConnection, ListenerFilter, ListenerFilterType, ListenerVerdict } from './filter.ts';
 import {
   mayBeHeader,
@@ -41,6 +41,8 @@ export const proxyProtocol: ListenerFilterType<ProxyProtocol> = {
   config: protobufConfig(ProxyProtocolSchema),
   create(config, { rootStats }) {
     const settings = compile(config, rootStats);
+    if (!settings.allows[1] && !settings.allows[2])
+      throw new ConfigError('Proxy Protocol filter cannot disallow all versions.', 'disallowed_versions');
     return (connection) => new ProxyProtocolFilter(settings, connection);
   },
 };

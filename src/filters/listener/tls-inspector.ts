@@ -25,6 +25,7 @@ const AT = STATS.at;
 const NAMESPACE = 'envoy.filters.listener.tls_inspector';
 /** The most of a ClientHello that is looked at, records' headers included. */
 const MOST_BYTES = 16_384;
+const LEAST_MOST_BYTES = 256;
 const TLS_1_0 = 0x0301;
 const TLS_1_3 = 0x0304;
 
@@ -42,6 +43,8 @@ export const tlsInspector: ListenerFilterType<TlsInspector> = {
   config: protobufConfig(TlsInspectorSchema),
   create(config, { rootStats }) {
     const mostBytes = config.maxClientHelloSize ?? MOST_BYTES;
+    if (mostBytes < LEAST_MOST_BYTES)
+      throw new ConfigError(`value must be inside range (255, ${MOST_BYTES}]`, 'max_client_hello_size');
     if (mostBytes > MOST_BYTES)
       throw new ConfigError(`max_client_hello_size of ${mostBytes} is greater than maximum of ${MOST_BYTES}.`);
     const settings: Settings = {

@@ -1,7 +1,7 @@
 import type { FilterChainMatchModel, FilterChainModel } from '../../config/listener-model.ts';
 import type { MatcherModel } from '../../config/matcher-model.ts';
 import type { ConnectionInfo } from '../../filters/stream-info.ts';
-import { parseCidr } from '../../lib/cidr.ts';
+import { canonicalCidr, parseCidr } from '../../lib/cidr.ts';
 import { parseIpAddress } from '../../lib/ip-address.ts';
 import { PrefixMap } from '../../lib/prefix-map.ts';
 import { connectionInput } from '../matching/connection-inputs.ts';
@@ -146,7 +146,7 @@ function byRange<Chain>(
   next: Compile<Chain>,
 ): Compile<Chain> {
   return (pairs) => {
-    const { groups, rest } = group(pairs, (match) => canonical(rangesOf(match)));
+    const { groups, rest } = group(pairs, (match) => rangesOf(match).map(canonicalCidr));
     if (groups.size === 0) return next(pairs);
     const nodes = new PrefixMap<Node<Chain>>();
     for (const [range, members] of groups) nodes.set(parseCidr(range as string)!, next(members));
@@ -156,24 +156,6 @@ function byRange<Chain>(
       return ((address === undefined ? undefined : nodes.longest(address)) ?? ofRest)(connection);
     };
   };
-}
-
-/** Ranges that are the same although they are written in two ways get one text: host bits are cleared. */
-function canonical(ranges: readonly string[]): string[] {
-  return ranges.flatMap((text) => {
-    const range = parseCidr(text);
-    if (range === undefined) return [];
-    const bytes: number[] = [];
-    range.words.forEach((word, index) => {
-      const bits = Math.max(0, Math.min(32, range.length - 32 * index));
-      const kept = bits === 0 ? 0 : (word >>> (32 - bits)) * 2 ** (32 - bits);
-      bytes.push(kept >>> 24, (kept >>> 16) & 255, (kept >>> 8) & 255, kept & 255);
-    });
-    if (range.v4) return [`${bytes.join('.')}/${range.length}`];
-    const groups: string[] = [];
-    for (let i = 0; i < 16; i += 2) groups.push((bytes[i]! * 256 + bytes[i + 1]!).toString(16));
-    return [`${groups.join(':')}/${range.length}`];
-  });
 }
 
 /** The very name, else its longest wildcard. */
