@@ -14,6 +14,18 @@ export const apiAdditions = {
       'google.protobuf.UInt32Value max_client_hello_size = 5;',
     ],
   },
+  'envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto': {
+    '': [
+      'import "envoy/config/core/v3/backoff.proto";',
+      'import "envoy/config/core/v3/proxy_protocol.proto";',
+      'import "envoy/type/v3/percent.proto";',
+    ],
+    TcpProxy: [
+      'config.core.v3.BackoffStrategy backoff_options = 18;',
+      'repeated config.core.v3.TlvEntry proxy_protocol_tlvs = 19;',
+      'type.v3.Percent max_downstream_connection_duration_jitter_percentage = 20;',
+    ],
+  },
   'envoy/extensions/transport_sockets/tls/v3/common.proto': {
     TlsParameters: ['enum CompliancePolicy { FIPS_202205 = 0; }', 'repeated CompliancePolicy compliance_policies = 6;'],
   },

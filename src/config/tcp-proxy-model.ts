@@ -12,6 +12,8 @@ export interface TcpProxyModel {
   readonly idleTimeoutMs: number;
   /** 0 = none. */
   readonly maxDownstreamConnectionDurationMs: number;
+  /** Up to so much is added to it at random. */
+  readonly durationJitterPercent: number;
   readonly maxConnectAttempts: number;
   /** Between connect attempts; undefined: none. */
   readonly backOff: { readonly baseMs: number; readonly maxMs: number } | undefined;
@@ -19,6 +21,8 @@ export interface TcpProxyModel {
   readonly hashPolicies: readonly TcpHashPolicyModel[];
   readonly tunneling: TcpTunnelingModel | undefined;
   readonly accessLogs: readonly AccessLogModel[];
+  /** For the PROXY protocol header to the upstream, where the downstream came without one. */
+  readonly proxyProtocolTlvs: readonly { readonly type: number; readonly value: Uint8Array }[];
   readonly accessLogFlushIntervalMs: number;
   readonly flushAccessLogOnConnected: boolean;
 }

@@ -122,7 +122,7 @@ export class TcpSubject {
   #normalize(text: string): string {
     let out = text
       .replaceAll(`127.0.0.1:${this.#upstream.port}`, 'UPSTREAM')
-      .replaceAll(`127.0.0.1:${this.#closedPort}`, 'CLOSED')
+      .replaceAll(new RegExp(`127\\.0\\.0\\.1:${this.#closedPort}\\b`, 'g'), 'CLOSED')
       .replaceAll(/^date: .*$/gim, 'date: DATE')
       .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, 'UUID');
     for (const [name, port] of this.proxy.ports)

@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OUTRIGGER } from '../support/proxy-process.ts';
 import { ScriptedTcpUpstream } from '../support/scripted-tcp-upstream.ts';
@@ -12,15 +10,8 @@ const envoyBinary = findTool('envoy');
 /** Case -> why the two differ, and shall. */
 const DIFFERENCES: Readonly<Record<string, string>> = {};
 
-/** A port that was free a moment ago and where nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+/** Where nobody listens; outside of the range that the system gives listeners their ports from. */
+const CLOSED_PORT = 1;
 
 function comparable(observation: TcpObservation, ignore: TcpCase['ignore'] = []): Partial<TcpObservation> {
   const kept: Record<string, unknown> = { ...observation };
@@ -35,10 +26,9 @@ describe.skipIf(envoyBinary === undefined)('tcp', () => {
 
   beforeAll(async () => {
     upstream = await ScriptedTcpUpstream.start();
-    const closed = await closedPort();
     [envoy, outrigger] = await Promise.all([
-      startTcpSubject('envoy', envoyBinary!, tcpConfig(), upstream, closed),
-      startTcpSubject('outrigger', OUTRIGGER, tcpConfig(), upstream, closed),
+      startTcpSubject('envoy', envoyBinary!, tcpConfig(), upstream, CLOSED_PORT),
+      startTcpSubject('outrigger', OUTRIGGER, tcpConfig(), upstream, CLOSED_PORT),
     ]);
   });
   afterAll(async () => {

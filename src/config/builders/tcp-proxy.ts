@@ -34,6 +34,9 @@ const FIELDS = [
   'access_log_flush_interval',
   'flush_access_log_on_connected',
   'access_log_options',
+  'backoff_options',
+  'proxy_protocol_tlvs',
+  'max_downstream_connection_duration_jitter_percentage',
 ];
 const HOUR_MS = 3_600_000;
 /** The namespace of what load balancers match hosts with. */
@@ -57,7 +60,9 @@ export function buildTcpProxy(message: TcpProxy, problems: Problems, context: Li
     idleTimeoutMs: durationMs(message.idleTimeout) ?? HOUR_MS,
     maxDownstreamConnectionDurationMs: durationMs(message.maxDownstreamConnectionDuration) ?? 0,
     maxConnectAttempts: message.maxConnectAttempts ?? 1,
-    backOff: undefined,
+    backOff: buildBackOff(message, problems.at('backoff_options')),
+    durationJitterPercent: message.maxDownstreamConnectionDurationJitterPercentage?.value ?? 0,
+    proxyProtocolTlvs: message.proxyProtocolTlvs.map(({ type, value }) => ({ type, value })),
     metadataMatch,
     hashPolicies: message.hashPolicy.flatMap(buildHashPolicy),
     tunneling:
@@ -68,6 +73,15 @@ export function buildTcpProxy(message: TcpProxy, problems: Problems, context: Li
     accessLogFlushIntervalMs: durationMs(log?.accessLogFlushInterval ?? message.accessLogFlushInterval) ?? 0,
     flushAccessLogOnConnected: log?.flushAccessLogOnConnected ?? message.flushAccessLogOnConnected,
   };
+}
+
+/** As in Envoy, the longest wait is ten times the shortest unless it is set. */
+function buildBackOff({ backoffOptions }: TcpProxy, problems: Problems): TcpProxyModel['backOff'] {
+  if (backoffOptions === undefined) return undefined;
+  const baseMs = durationMs(backoffOptions.baseInterval) ?? 0;
+  const maxMs = durationMs(backoffOptions.maxInterval) ?? baseMs * 10;
+  if (maxMs < baseMs) problems.error('max_interval must be greater than or equal to the base_interval');
+  return { baseMs, maxMs };
 }
 
 function buildClusters(

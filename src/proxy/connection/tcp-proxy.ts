@@ -76,7 +76,8 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     const { dispatcher } = worker;
     if (model.maxDownstreamConnectionDurationMs > 0) {
       this.#durationTimer = new Timer(this);
-      dispatcher.arm(this.#durationTimer, model.maxDownstreamConnectionDurationMs);
+      const jitter = (model.durationJitterPercent / 100) * worker.random.unit();
+      dispatcher.arm(this.#durationTimer, model.maxDownstreamConnectionDurationMs * (1 + jitter));
     }
     if (model.accessLogFlushIntervalMs > 0 && this.#config.loggers.length > 0) {
       this.#logTimer = new Timer(this);
@@ -148,7 +149,7 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     this.#tunnelled = tunnel !== undefined && !isTrue(info.filterState.get(DISABLE_TUNNELING));
     const upstream = this.#tunnelled ? new TcpTunnelUpstream(this, tunnel!, info) : new TcpConnectionUpstream(this);
     this.#upstream = upstream;
-    upstream.connect(cluster, host, tcpTransportOptions(cluster.model, info));
+    upstream.connect(cluster, host, tcpTransportOptions(cluster.model, info, model.proxyProtocolTlvs));
   }
 
   #fail(flag: number): void {

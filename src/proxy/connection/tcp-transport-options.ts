@@ -11,8 +11,15 @@ const SERVER_NAME = 'envoy.network.upstream_server_name';
 const SUBJECT_ALT_NAMES = 'envoy.network.upstream_subject_alt_names';
 const APPLICATION_PROTOCOLS = 'envoy.network.application_protocols';
 
-/** What is particular to the upstream connection for this downstream one; undefined: nothing. */
-export function tcpTransportOptions(model: ClusterModel, info: StreamInfo): UpstreamTransportOptions | undefined {
+/**
+ * What is particular to the upstream connection for this downstream one; undefined: nothing. `addedTlvs`: for a PROXY
+ * protocol header, where the downstream came without TLVs.
+ */
+export function tcpTransportOptions(
+  model: ClusterModel,
+  info: StreamInfo,
+  addedTlvs: ProxyProtocolSource['tlvs'],
+): UpstreamTransportOptions | undefined {
   const { filterState, connection } = info;
   const sendsProxyHeader =
     model.transportSocket.kind === 'proxy-protocol' ||
@@ -26,7 +33,8 @@ export function tcpTransportOptions(model: ClusterModel, info: StreamInfo): Upst
   let downstream: ProxyProtocolSource | undefined;
   if (sendsProxyHeader) {
     const { remoteIp, remotePort, localIp, localPort, proxyProtocolTlvs = [] } = connection;
-    downstream = { remoteIp, remotePort, localIp, localPort, tlvs: proxyProtocolTlvs };
+    const tlvs = proxyProtocolTlvs.length > 0 ? proxyProtocolTlvs : addedTlvs;
+    downstream = { remoteIp, remotePort, localIp, localPort, tlvs };
   }
   const key = JSON.stringify([serverName, subjectAltNames, alpnProtocols, sendsProxyHeader ? connection.id : 0]);
   return { ...NO_TRANSPORT_OPTIONS, key, serverName, subjectAltNames, alpnProtocols, downstream };

@@ -39,12 +39,14 @@ describe('tcp_proxy', () => {
       totalWeight: 1,
       idleTimeoutMs: 3_600_000,
       maxDownstreamConnectionDurationMs: 0,
+      durationJitterPercent: 0,
       maxConnectAttempts: 1,
       backOff: undefined,
       metadataMatch: undefined,
       hashPolicies: [],
       tunneling: undefined,
       accessLogs: [],
+      proxyProtocolTlvs: [],
       accessLogFlushIntervalMs: 0,
       flushAccessLogOnConnected: false,
     });
@@ -82,6 +84,12 @@ describe('tcp_proxy', () => {
       `error ${AT}[0].typed_config.tunneling_config: Can't set a post path when POST method isn't used`,
       expect.stringMatching(/^error .*tunneling_config\.hostname: .*NOBODY/) as string,
     ]);
+  });
+
+  test('back-off between attempts', async () => {
+    const backOff = async (options: Json) => (await buildTcp({ backoff_options: options })).model.backOff;
+    expect(await backOff({ base_interval: '0.1s' })).toEqual({ baseMs: 100, maxMs: 1000 });
+    expect(await backOff({ base_interval: '0.1s', max_interval: '0.2s' })).toEqual({ baseMs: 100, maxMs: 200 });
   });
 
   test('what is not implemented is named', async () => {
