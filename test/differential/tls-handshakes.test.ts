@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { connect as connectTcp, createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
+import {
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Server,
+  type Socket,
+} from 'node:net';
 import {
   connect as connectTls,
   createServer as createTlsServer,
@@ -290,7 +296,7 @@ async function startServers(): Promise<Map<string, Server>> {
 }
 
 function serverFor(name: string): Server {
-  const raw = (onData: (socket: import('node:net').Socket) => void): Server =>
+  const raw = (onData: (socket: Socket) => void): Server =>
     createTcpServer((socket) => {
       socket.on('error', () => {});
       socket.once('data', () => onData(socket));
@@ -423,7 +429,7 @@ async function observe(proxy: ProxyProcess, exchange: () => Promise<string>): Pr
 }
 
 /** What a client gets, and with what; all refusals are alike, since not all of Envoy's alerts can be sent from Node. */
-async function handshake(port: number, { to: _, as: name, raw, ...options }: Downstream): Promise<string> {
+async function handshake(port: number, { as: name, raw, ...options }: Downstream): Promise<string> {
   const certificate = name === undefined ? {} : { cert: issued[name].chain, key: issued[name].key };
   const socket =
     raw === undefined
