@@ -3,6 +3,8 @@ import { ClientHelloReader } from '../../filters/listener/client-hello.ts';
 
 /** A ClientHello doesn't get longer: the library refuses it then. */
 const MAX_BYTES = 32 * 1024;
+/** Bounds the wait where nothing else does, as the library's timeout does for what follows. */
+const TIMEOUT_MS = 120_000;
 
 /**
  * Looks at the ClientHello of an accepted socket and puts it back; then `done` is called, once, with the protocols that
@@ -17,9 +19,12 @@ export function readOfferedProtocols(socket: Socket, done: (protocols: readonly 
     bytes = bytes === undefined ? chunk : Buffer.concat([bytes, chunk]);
     if (reader.read(bytes) === 'more' && bytes.length < MAX_BYTES) return;
     socket.off('readable', onReadable);
+    socket.setTimeout(0, onTimeout);
     socket.unshift(bytes);
     done(reader.hello?.applicationProtocols ?? []);
   };
+  const onTimeout = (): void => void socket.destroy();
+  socket.setTimeout(TIMEOUT_MS, onTimeout);
   socket.on('readable', onReadable);
   if (socket.readableLength > 0) onReadable();
 }
