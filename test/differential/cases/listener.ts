@@ -181,7 +181,7 @@ const one = (listener: string, name: string, send: string | Buffer, waitMs?: num
   send: [send],
   ...(waitMs !== undefined && { waitMs }),
 });
-const OPEN = 60;
+const OPEN = 150;
 const fragments = Buffer.concat(
   pieces(handshake(helloBody({ extensions: [serverName('a.example')] })), 7).map((part) => record(part)),
 );
