@@ -10,6 +10,7 @@ import { ENVOY_VERSION, packageVersion } from './cli/version.ts';
 import { commandLineOptions } from './command-line-options.ts';
 import type { LoadedBootstrap } from './config/bootstrap.ts';
 import { buildAddress, durationMs } from './config/builders/common.ts';
+import type { BuiltListener } from './config/built-listener.ts';
 import type { AddressModel } from './config/common-model.ts';
 import { Problems, type Problem } from './config/problem.ts';
 import { rawRuntimeValue } from './config/runtime.ts';
@@ -22,7 +23,7 @@ import { systemClock, type ClockTimer } from './lib/clock.ts';
 import { SystemRandom } from './lib/random.ts';
 import { SharedCells } from './lib/shared-cells.ts';
 import { connectionCellCount, settleConnections } from './proxy/listener/connection-limit.ts';
-import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
+import { ListenerRegistry } from './proxy/listener/listener-registry.ts';
 import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
 import { ROUTER_STATS } from './proxy/router/router-stats.ts';
 import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discovery/node-dns-resolver.ts';
@@ -104,11 +105,9 @@ export class Server implements AsyncDisposable {
   #loadedMs = systemClock.epoch();
   #resources: StaticResources;
   #certificates = new CertificateReport([], [], () => undefined);
-  #listenerBytes = new Map<string, string>();
   /** Clusters that are configured no more, with when they go. */
   readonly #retiring = new Map<string, ClockTimer>();
-  /** Where the connections of each listener are counted; kept by name, since one that was removed still drains. */
-  readonly #listenerSlots = new Map<string, number>();
+  readonly #listeners: ListenerRegistry<BuiltListener>;
   readonly #filterSlots: FilterSlots;
   #fleet: WorkerFleet | undefined;
   #admin: AdminServer | undefined;
@@ -165,6 +164,17 @@ export class Server implements AsyncDisposable {
           ?.apply(delta)
           .catch((error: unknown) => start.log.error('upstream', `cannot apply clusters: ${String(error)}`));
       },
+    });
+    this.#listeners = new ListenerRegistry<BuiltListener>({
+      clock: this.#clock,
+      stats: this.#stats,
+      shared: this.#shared,
+      assignSlots: (model) => this.#filterSlots.assign(model),
+      workers: this.#concurrency,
+      drainTimeMs: options.drainTimeSeconds * 1000,
+      apply: async (delta) => (await this.#fleet?.apply(delta)) ?? [],
+      claim: () => ({ isReady: true, waitingFor: [], close: () => undefined }),
+      onFailure: (name, error) => start.log.error('config', `listener '${name}': ${error}`),
     });
   }
 
@@ -230,7 +240,6 @@ export class Server implements AsyncDisposable {
     const resources = await buildStaticResources(loaded, builtinFilterRegistries(), this.#ticketSeed);
     const { problems } = resources;
     if (problems.some(({ severity }) => severity === 'error')) return problems;
-    const before = this.#listenerBytes;
     this.#loaded = loaded;
     this.#loadedMs = this.#clock.epoch();
     this.#resources = resources;
@@ -238,10 +247,9 @@ export class Server implements AsyncDisposable {
     for (const built of resources.clusters) this.#clusters.set(built, false);
     await this.#clusters.initialized();
     await this.#applyClusters();
-    const failures = await this.#applyListeners();
-    const drains = [...before].some(([name, bytes]) => this.#listenerBytes.get(name) !== bytes);
-    await this.#retireClusters(drains ? this.#start.options.drainTimeSeconds * 1000 : 0);
-    return [...problems, ...failures];
+    const failures = await this.#setListeners();
+    await this.#retireClusters(this.#listeners.isDraining ? this.#start.options.drainTimeSeconds * 1000 : 0);
+    return [...problems, ...Array.from(failures, ([name, error]) => this.#listenFailure(name, error))];
   }
 
   /** Clusters go last: routes may lead to them until now, and those of connections that drain for longer. */
@@ -307,6 +315,7 @@ export class Server implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#setState('DRAINING');
     for (const timer of this.#retiring.values()) timer.cancel();
+    this.#listeners.close();
     await this.#fleet?.close();
     this.#clusters.close();
     this.#secrets.close();
@@ -354,7 +363,7 @@ export class Server implements AsyncDisposable {
       log,
       onWorkerLost: (index) => {
         this.#clusters.settleLane(index);
-        for (const slot of [connectionSlot, ...this.#listenerSlots.values(), ...this.#filterSlots])
+        for (const slot of [connectionSlot, ...this.#listeners.connectionSlots, ...this.#filterSlots])
           settleConnections(this.#shared, slot, index);
       },
     });
@@ -364,8 +373,10 @@ export class Server implements AsyncDisposable {
     for (const built of this.#resources.clusters) this.#clusters.set(built, false);
     await this.#clusters.initialized();
     await this.#applyClusters();
-    const failures = await this.#applyListeners();
-    if (failures.length > 0) return failures;
+    await this.#setListeners();
+    await this.#listeners.initialized();
+    const failures = await this.#listeners.start();
+    if (failures.size > 0) return Array.from(failures, ([name, error]) => this.#listenFailure(name, error));
     this.#listenerStats.set(LISTENERS.workers_started, 1);
     this.#setState('LIVE');
     this.#serverStats.record(SERVER.initialization_time_ms, this.#clock.monotonic() - this.#startedMs);
@@ -395,57 +406,29 @@ export class Server implements AsyncDisposable {
   }
 
   #readCertificates(): void {
-    const { clusters, listeners } = this.#resources;
-    const models = clusters.map(({ model }) => model);
+    const models = this.#resources.clusters.map(({ model }) => model);
+    const listeners = this.#resources.listeners.map(({ model }) => model);
     this.#certificates = new CertificateReport(models, listeners, (name) => this.#secrets.get(name));
     this.#refreshCertificateStats();
   }
 
-  /** Hands the listeners that differ from before to the workers. */
-  async #applyListeners(): Promise<readonly Problem[]> {
+  /** Takes over the static listeners; resolves, once the registry has been started, to what can't be opened. */
+  async #setListeners(): Promise<ReadonlyMap<string, string>> {
     const { listeners } = this.#resources;
-    const stats = this.#listenerStats;
-    const before = this.#listenerBytes;
-    const after = new Map(listeners.map((listener) => [listener.name, JSON.stringify(listener, bytesAsText)]));
-    const remove = [...before.keys()].filter((name) => !after.has(name));
-    const set = listeners
-      .filter(({ name }) => before.get(name) !== after.get(name))
-      .map((listener) => ({
-        ...this.#filterSlots.assign(listener),
-        connectionSlot: this.#listenerSlot(listener.name),
-      }));
-    const outcomes = (await this.#fleet?.apply({ listeners: { set, remove } })) ?? [];
-    const failed = new Map(
-      outcomes.filter(({ error }) => error !== undefined).map((outcome) => [outcome.name, outcome]),
+    const names = new Set(listeners.map(({ model }) => model.name));
+    for (const name of this.#listeners.names(false)) if (!names.has(name)) this.#listeners.remove(name, false);
+    const outcomes = await Promise.all(
+      listeners.map(async (built) => [built.model.name, await this.#listeners.set(built, '', false)] as const),
     );
-    for (const { name } of set) {
-      if (failed.has(name)) stats.inc(LISTENERS.listener_create_failure);
-      else {
-        stats.inc(before.has(name) ? LISTENERS.listener_modified : LISTENERS.listener_added);
-        stats.add(LISTENERS.listener_create_success, Math.max(1, this.#concurrency));
-      }
-    }
-    stats.add(LISTENERS.listener_removed, remove.length);
-    for (const name of failed.keys()) after.delete(name);
-    this.#listenerBytes = after;
-    stats.set(LISTENERS.total_listeners_active, after.size);
-    return [...failed.values()].map((outcome) => this.#listenFailure(outcome));
+    await this.#listeners.flushed();
+    return new Map(outcomes.filter(([, error]) => error !== ''));
   }
 
-  #listenerSlot(name: string): number {
-    let slot = this.#listenerSlots.get(name);
-    if (slot === undefined) {
-      slot = this.#shared.allocate(connectionCellCount(this.#shared.lanes));
-      this.#listenerSlots.set(name, slot);
-    }
-    return slot;
-  }
-
-  #listenFailure({ name, error }: ListenerOutcome): Problem {
-    const index = this.#resources.listeners.findIndex((listener) => listener.name === name);
+  #listenFailure(name: string, error: string): Problem {
+    const index = this.#resources.listeners.findIndex(({ model }) => model.name === name);
     const path = `static_resources.listeners[${index}].address`;
     const position = this.#loaded.locate(path);
-    const message = `listener '${name}': ${error ?? ''}`;
+    const message = `listener '${name}': ${error}`;
     return { severity: 'error', path, message, ...(position !== undefined && { position }) };
   }
 
@@ -630,9 +613,4 @@ export class Server implements AsyncDisposable {
       ],
     };
   }
-}
-
-/** Serialised messages inside a model compare as text. */
-function bytesAsText(_key: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value;
 }

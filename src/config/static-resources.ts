@@ -1,13 +1,9 @@
 import type { LoadedBootstrap } from './bootstrap.ts';
 import { withPositions } from './bootstrap.ts';
 import { buildCluster } from './builders/cluster.ts';
-import { buildListener } from './builders/listener.ts';
 import { buildStatsConfig } from './builders/stats-config.ts';
+import { buildListenerResource, type BuiltListener } from './built-listener.ts';
 import type { BuiltCluster } from './cluster-model.ts';
-import type { ListenerModel } from './listener-model.ts';
-import { checkHttpFilters } from './check-http-filters.ts';
-import { checkListenerFilters } from './check-listener-filters.ts';
-import { checkNetworkFilters } from './check-network-filters.ts';
 import { Problems, type Problem } from './problem.ts';
 import type { DeclaredSecret } from './secrets/declared-secret.ts';
 import { SecretSources } from './secrets/secret-sources.ts';
@@ -17,9 +13,11 @@ import type { StatsConfigModel } from '../telemetry/stats/stats-config.ts';
 /** What a bootstrap's static resources come to. Not to be used when `problems` has errors. */
 export interface StaticResources {
   readonly clusters: readonly BuiltCluster[];
-  readonly listeners: readonly ListenerModel[];
+  readonly listeners: readonly BuiltListener[];
   /** What clusters and listeners use by name: files and static secrets, and what discovery delivers. */
   readonly secrets: readonly DeclaredSecret[];
+  /** Where what is discovered later finds the static secrets, and declares what it uses. */
+  readonly secretSources: SecretSources;
   readonly stats: StatsConfigModel;
   /** All problems: the bootstrap's own, and those that the builders found. */
   readonly problems: readonly Problem[];
@@ -48,29 +46,22 @@ export async function buildStaticResources(
     buildCluster(cluster, at.at('clusters').at(i), types, { secrets, ticketSeed }),
   );
   const names = new Set(clusters.map(({ model }) => model.name));
-  const listeners = (messages?.listeners ?? []).map((listener, i) =>
-    buildListener(listener, at.at('listeners').at(i), {
-      types,
-      secrets,
-      ticketSeed,
-      clusterExists: (name) => names.has(name),
-      isKnownHttpFilter: (typeName) => filters.http.find({ name: '', typeName }) !== undefined,
-      isKnownListenerFilter: (typeName) => filters.listener.find(typeName) !== undefined,
-      findNetworkFilter: (typeName) => filters.network.find(typeName),
-    }),
-  );
+  const listeners: BuiltListener[] = [];
+  for (const [i, listener] of (messages?.listeners ?? []).entries())
+    listeners.push(
+      await buildListenerResource(
+        listener,
+        loaded.configured.staticResources?.listeners[i] ?? listener,
+        at.at('listeners').at(i),
+        { types, filters, secrets, ticketSeed, clusterExists: (name) => names.has(name) },
+      ),
+    );
   const stats = buildStatsConfig(bootstrap.statsConfig, found.at('stats_config'));
   const unreadable = new Set(loaded.problems.filter(({ severity }) => severity === 'error').map(({ path }) => path));
-  for (const [i, listener] of listeners.entries()) {
-    const here = at.at('listeners').at(i);
-    await checkHttpFilters(listener, filters.http, here);
-    await checkNetworkFilters(listener, filters.network, here);
-    await checkListenerFilters(listener, filters.listener, here);
-  }
   const problems = [
     ...loaded.problems,
     // What couldn't be read has been reported; that it is missing now is no news.
     ...withPositions(found.list, loaded.locate).filter(({ path }) => !unreadable.has(path)),
   ];
-  return { clusters, listeners, secrets: secrets.declared, stats, problems };
+  return { clusters, listeners, secrets: secrets.declared, secretSources: secrets, stats, problems };
 }

@@ -83,7 +83,7 @@ async function downstream(
     ticketSeed,
   );
   expect(errors(resources.problems)).toEqual([]);
-  return { ...resources.listeners[0]!.filterChains[0]!.transportSocket!, ...resources };
+  return { ...resources.listeners[0]!.model.filterChains[0]!.transportSocket!, ...resources };
 }
 
 describe('defaults', () => {

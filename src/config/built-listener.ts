@@ -1,0 +1,50 @@
+import type { Listener } from '../api/generated/envoy/config/listener/v3/listener_pb.js';
+import type { TypeRegistry } from '../api/type-registry.ts';
+import type { FilterRegistries } from '../filters/filter-registries.ts';
+import { buildListener } from './builders/listener.ts';
+import { checkHttpFilters } from './check-http-filters.ts';
+import { checkListenerFilters } from './check-listener-filters.ts';
+import { checkNetworkFilters } from './check-network-filters.ts';
+import type { ListenerModel } from './listener-model.ts';
+import { routesOf, type RouteReference } from './listener-routes.ts';
+import type { Problems } from './problem.ts';
+import type { SecretSources } from './secrets/secret-sources.ts';
+
+/** A listener that has been built and checked, and what it has to be given before it can serve. */
+export interface BuiltListener {
+  readonly model: ListenerModel;
+  /** As it was configured, for `/config_dump`. */
+  readonly message: Listener;
+  readonly routes: readonly RouteReference[];
+}
+
+export interface ListenerResourceContext {
+  /** Has loaded what the message holds. */
+  readonly types: TypeRegistry;
+  readonly filters: FilterRegistries;
+  readonly secrets: SecretSources;
+  readonly ticketSeed: Uint8Array;
+  readonly clusterExists?: (name: string) => boolean;
+}
+
+/**
+ * Builds a listener and creates each of its filters once, to find all that is wrong with it; `problems` stands at it.
+ * After an error in `problems` the result must not be used. `configured`: the message before TypedStructs were resolved.
+ */
+export async function buildListenerResource(
+  message: Listener,
+  configured: Listener,
+  problems: Problems,
+  { filters, ...context }: ListenerResourceContext,
+): Promise<BuiltListener> {
+  const model = buildListener(message, problems, {
+    ...context,
+    isKnownHttpFilter: (typeName) => filters.http.find({ name: '', typeName }) !== undefined,
+    isKnownListenerFilter: (typeName) => filters.listener.find(typeName) !== undefined,
+    findNetworkFilter: (typeName) => filters.network.find(typeName),
+  });
+  await checkHttpFilters(model, filters.http, problems);
+  await checkNetworkFilters(model, filters.network, problems);
+  await checkListenerFilters(model, filters.listener, problems);
+  return { model, message: configured, routes: routesOf(message, context.types) };
+}

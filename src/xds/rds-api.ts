@@ -1,0 +1,178 @@
+import { RouteConfigurationSchema, type RouteConfiguration } from '../api/generated/envoy/config/route/v3/route_pb.js';
+import type { RouteReference } from '../config/listener-routes.ts';
+import { Problems } from '../config/problem.ts';
+import type { RouteConfigModel } from '../config/route-model.ts';
+import type { SnapshotDelta } from '../config/snapshot.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { ProcessLog } from '../telemetry/log.ts';
+import { ROUTE_DISCOVERY_STATS } from '../telemetry/stats/route-discovery-stats.ts';
+import { sanitizeStatName, type StatBlock, type StatsScope } from '../telemetry/stats/stats.ts';
+import { problemText, reportUnsupportedOf } from './resource-problems.ts';
+import type { ResourceDecoder } from './resource-decoder.ts';
+import { RESOURCE_TYPES } from './resource-type.ts';
+import type { ResourceUpdate } from './resource-update.ts';
+import type { Subscription } from './subscription.ts';
+import type { Subscriber } from './xds-sources.ts';
+
+const AT = ROUTE_DISCOVERY_STATS.at;
+
+export interface RdsApiOptions {
+  readonly subscriber: Subscriber;
+  readonly decoder: ResourceDecoder;
+  readonly clock: Clock;
+  readonly stats: StatsScope;
+  readonly log: Pick<ProcessLog, 'warn'>;
+  /** `problems` stands at the message. */
+  build(message: RouteConfiguration, problems: Problems): RouteConfigModel;
+  /** Hands a delta to the workers. */
+  apply(delta: SnapshotDelta): Promise<unknown>;
+}
+
+/** A use of a route configuration. */
+export interface RouteClaim {
+  /** It has come, or nobody is to wait for it any longer; `onReady` won't be called. */
+  readonly isReady: boolean;
+  /** Idempotent. */
+  close(): void;
+}
+
+/** A route configuration as it was last accepted, for `/config_dump`. */
+export interface DiscoveredRoutes {
+  readonly name: string;
+  readonly message: RouteConfiguration;
+  readonly versionInfo: string;
+  /** ms since the epoch. */
+  readonly lastUpdatedMs: number;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly scope: StatsScope;
+  readonly block: StatBlock;
+  readonly waiting: Set<() => void>;
+  subscription: Subscription | undefined;
+  claims: number;
+  isReady: boolean;
+  bytes: Uint8Array | undefined;
+  accepted: DiscoveredRoutes | undefined;
+}
+
+/**
+ * Route configurations that listeners name: each is subscribed to while some listener uses it, warming and draining
+ * ones included, and handed to the workers by its name.
+ */
+export class RdsApi {
+  readonly #options: RdsApiOptions;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: RdsApiOptions) {
+    this.#options = options;
+  }
+
+  /** What has been accepted, in the order in which it was first wanted. */
+  get routes(): readonly DiscoveredRoutes[] {
+    return [...this.#entries.values()].flatMap(({ accepted }) => (accepted === undefined ? [] : [accepted]));
+  }
+
+  /** Subscribes, unless it is subscribed already. `onReady` is called once, never inside of the call. */
+  claim(reference: RouteReference, onReady: () => void): RouteClaim {
+    const entry = this.#entries.get(reference.name) ?? this.#open(reference);
+    entry.claims++;
+    if (!entry.isReady) entry.waiting.add(onReady);
+    let closed = false;
+    return {
+      isReady: entry.isReady,
+      close: () => {
+        if (closed) return;
+        closed = true;
+        entry.waiting.delete(onReady);
+        if (--entry.claims === 0) this.#close(entry);
+      },
+    };
+  }
+
+  close(): void {
+    for (const { subscription } of this.#entries.values()) subscription?.close();
+    this.#entries.clear();
+  }
+
+  #open({ name, source, statPrefix }: RouteReference): Entry {
+    const { stats, subscriber } = this.#options;
+    const scope = stats.scope(`http.${sanitizeStatName(statPrefix)}.rds.${sanitizeStatName(name)}.`);
+    const entry: Entry = {
+      name,
+      scope,
+      block: scope.block(ROUTE_DISCOVERY_STATS),
+      waiting: new Set(),
+      subscription: undefined,
+      claims: 0,
+      isReady: false,
+      bytes: undefined,
+      accepted: undefined,
+    };
+    this.#entries.set(name, entry);
+    entry.subscription = subscriber.subscribe(source, {
+      typeUrl: RESOURCE_TYPES.rds,
+      names: [name],
+      stats: scope,
+      onUpdate: (update) => this.#onUpdate(entry, update),
+      onFetchTimeout: () => this.#setReady(entry),
+      onRejected: () => this.#setReady(entry),
+    });
+    return entry;
+  }
+
+  #close(entry: Entry): void {
+    this.#entries.delete(entry.name);
+    entry.subscription?.close();
+    entry.scope.release();
+    if (entry.accepted !== undefined) void this.#options.apply({ routes: { set: [], remove: [entry.name] } });
+  }
+
+  /** A removal is ignored, as in Envoy: whoever names the routes still needs them. */
+  async #onUpdate(entry: Entry, { set, version }: ResourceUpdate): Promise<string> {
+    const resource = set.at(-1);
+    if (resource === undefined) {
+      entry.block.inc(AT.update_empty);
+      this.#setReady(entry);
+      return '';
+    }
+    if (set.length > 1) return `Unexpected RDS resource length: ${set.length}`;
+    const same = entry.bytes !== undefined && Buffer.compare(entry.bytes, resource.value) === 0;
+    if (!same) {
+      const error = await this.#take(entry, resource.value, resource.version === '' ? version : resource.version);
+      if (error !== '') return error;
+    }
+    this.#setReady(entry);
+    return '';
+  }
+
+  async #take(entry: Entry, bytes: Uint8Array, versionInfo: string): Promise<string> {
+    const { decoder, clock, log, build, apply } = this.#options;
+    const decoded = await decoder.decode(RouteConfigurationSchema, bytes);
+    if (decoded === undefined) return `Unable to parse the RouteConfiguration ${entry.name}`;
+    if (decoded.error !== '') return decoded.error;
+    if (decoded.message.name !== entry.name)
+      return `Unexpected RDS configuration (expecting ${entry.name}): ${decoded.message.name}`;
+    const problems = new Problems();
+    const model = build(decoded.message, problems);
+    if (problems.hasErrors) return problemText(problems.list);
+    // Everybody may have lost interest meanwhile.
+    if (this.#entries.get(entry.name) !== entry) return '';
+    reportUnsupportedOf(`route configuration '${entry.name}'`, problems.list, log);
+    entry.bytes = bytes;
+    entry.accepted = { name: entry.name, message: decoded.configured, versionInfo, lastUpdatedMs: clock.epoch() };
+    entry.block.inc(AT.config_reload);
+    entry.block.set(AT.config_reload_time_ms, Math.floor(clock.epoch()));
+    await apply({ routes: { set: [model], remove: [] } });
+    return '';
+  }
+
+  #setReady(entry: Entry): void {
+    if (entry.isReady) return;
+    entry.isReady = true;
+    const waiting = [...entry.waiting];
+    entry.waiting.clear();
+    for (const onReady of waiting) onReady();
+  }
+}
