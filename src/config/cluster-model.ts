@@ -1,3 +1,4 @@
+import type { ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { AddressModel } from './common-model.ts';
 import type { Metadata } from '../filters/stream-info.ts';
 import type { TransportSocketMatchModel, UpstreamTransportSocketModel } from './transport-socket-model.ts';
@@ -190,6 +191,8 @@ export interface HostSetModel {
   readonly overprovisioningFactor: number;
   /** Count hosts by weight for the health of a priority level. */
   readonly weightedPriorityHealth: boolean;
+  /** The share of requests that is refused (`drop_overloads`), 0 to 1. */
+  readonly dropOverload: number;
 }
 
 export interface LocalityModel {
@@ -224,7 +227,18 @@ export interface HostModel {
 /** How the control thread finds a cluster's hosts. It doesn't travel to workers. */
 export type DiscoveryModel =
   | { readonly kind: 'static'; readonly assignment: AssignmentModel }
-  | { readonly kind: 'strict-dns' | 'logical-dns'; readonly assignment: AssignmentModel; readonly dns: DnsModel };
+  | { readonly kind: 'strict-dns' | 'logical-dns'; readonly assignment: AssignmentModel; readonly dns: DnsModel }
+  | EdsModel;
+
+/** Cluster.EdsClusterConfig. */
+export interface EdsModel {
+  readonly kind: 'eds';
+  /** Under which the control plane knows the endpoints. */
+  readonly serviceName: string;
+  /** '' if there is none; then the cluster's name stands in for it. As `/clusters` shows it. */
+  readonly configuredServiceName: string;
+  readonly source: ConfigSource;
+}
 
 /** A ClusterLoadAssignment: like a host set, but its addresses may be names. */
 export interface AssignmentModel {
@@ -232,6 +246,10 @@ export interface AssignmentModel {
   readonly endpoints: readonly EndpointModel[];
   readonly overprovisioningFactor: number;
   readonly weightedPriorityHealth: boolean;
+  /** See HostSetModel. */
+  readonly dropOverload: number;
+  /** How long it holds without another (`endpoint_stale_after`); 0 = for ever. Only discovery looks at it. */
+  readonly staleAfterMs: number;
 }
 
 export type EndpointModel = Omit<HostModel, 'sharedSlot'>;
@@ -255,4 +273,6 @@ export interface BuiltCluster {
   /** False: the cluster counts as initialised before its first hosts are known. */
   readonly waitForWarmOnInit: boolean;
   readonly ignoreHealthOnHostRemoval: boolean;
+  /** Of the secrets that its TLS contexts name: it warms until they have come. */
+  readonly secrets: readonly string[];
 }

@@ -14,6 +14,16 @@ export function listenerTlsContexts({ filterChains, defaultFilterChain }: Listen
   return chains.flatMap(({ transportSocket }) => (transportSocket === undefined ? [] : [transportSocket.common]));
 }
 
+/** The secrets that TLS contexts use by name, each once. */
+export function secretNames(contexts: readonly CommonTlsModel[]): string[] {
+  const names = new Set<string>();
+  for (const { certificates, validation } of contexts) {
+    for (const certificate of certificates) if (certificate.kind === 'secret') names.add(certificate.name);
+    if (validation?.secret !== undefined) names.add(validation.secret);
+  }
+  return [...names];
+}
+
 function contextOf(socket: UpstreamTransportSocketModel): CommonTlsModel[] {
   if (socket.kind === 'tls') return [socket.common];
   return socket.kind === 'proxy-protocol' ? contextOf(socket.inner) : [];

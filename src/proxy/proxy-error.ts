@@ -28,6 +28,13 @@ export const PROXY_ERRORS = {
     body: 'no healthy upstream',
   },
   maintenanceMode: { status: 503, flag: ResponseFlag.UO, details: 'maintenance_mode', body: 'maintenance mode' },
+  dropOverload: { status: 503, flag: ResponseFlag.DO, details: 'drop_overload', body: 'drop overload' },
+  unconditionalDropOverload: {
+    status: 503,
+    flag: ResponseFlag.UDO,
+    details: 'unconditional_drop_overload',
+    body: 'unconditional drop overload',
+  },
   upstreamTimeout: {
     status: 504,
     flag: ResponseFlag.UT,

@@ -8,11 +8,13 @@ interface Entry {
 
 /**
  * All watches of one resource type on one source: what they want together, and who gets what of a response. `onChange`
- * is called when the sum of the names has changed.
+ * is called when the sum of the names has changed, and
+ * when somebody new wants a name that others have: whoever comes later needs an answer, too.
  */
 export class WatchSet {
   readonly #entries = new Set<Entry>();
-  readonly #counts = new Map<string, number>();
+  /** Who wants a name: there may be ten thousand watches, and a response concerns a few of them. */
+  readonly #byName = new Map<string, readonly Entry[]>();
   readonly #onChange: (added: readonly string[], removed: readonly string[]) => void;
   #wildcards = 0;
 
@@ -30,11 +32,11 @@ export class WatchSet {
 
   /** Every name that some watch wants, in the order in which they were first wanted. */
   get names(): readonly string[] {
-    return [...this.#counts.keys()];
+    return [...this.#byName.keys()];
   }
 
   wants(name: string): boolean {
-    return this.#wildcards > 0 || this.#counts.has(name);
+    return this.#wildcards > 0 || this.#byName.has(name);
   }
 
   /** `names` undefined: a wildcard. */
@@ -42,7 +44,7 @@ export class WatchSet {
     const entry: Entry = { watcher, names: undefined };
     this.#entries.add(entry);
     if (names === undefined) this.#wildcards++;
-    this.#replace(entry, names === undefined ? undefined : new Set(names), names === undefined);
+    this.#replace(entry, names === undefined ? undefined : new Set(names), names === undefined, true);
     return {
       setNames: (next) => {
         if (this.#entries.has(entry)) this.#replace(entry, new Set(next), false);
@@ -59,13 +61,18 @@ export class WatchSet {
   dispatch({ version, set, removed }: ResourceUpdate): Verdict {
     const verdicts: Verdict[] = [];
     // Whoever begins to watch meanwhile gets its own answer.
-    const entries = Array.from(this.#entries);
-    for (const { watcher, names } of entries) {
-      const mine = names === undefined ? set : set.filter(({ name }) => names.has(name));
-      const gone = names === undefined ? removed : removed.filter((name) => names.has(name));
-      if (names !== undefined && mine.length === 0 && gone.length === 0) continue;
-      verdicts.push(deliver(watcher, version, mine, gone));
-    }
+    const shares = new Map<Entry, { readonly set: XdsResource[]; readonly removed: string[] }>();
+    const shareOf = (entry: Entry): { readonly set: XdsResource[]; readonly removed: string[] } => {
+      let share = shares.get(entry);
+      if (share === undefined) shares.set(entry, (share = { set: [], removed: [] }));
+      return share;
+    };
+    const wildcards = this.#wildcards === 0 ? [] : Array.from(this.#entries).filter(({ names }) => names === undefined);
+    for (const resource of set)
+      for (const entry of this.#byName.get(resource.name) ?? []) shareOf(entry).set.push(resource);
+    for (const name of removed) for (const entry of this.#byName.get(name) ?? []) shareOf(entry).removed.push(name);
+    for (const { watcher } of wildcards) verdicts.push(deliver(watcher, version, set, removed));
+    for (const [{ watcher }, share] of shares) verdicts.push(deliver(watcher, version, share.set, share.removed));
     if (verdicts.every((verdict) => typeof verdict === 'string')) return join(verdicts);
     return Promise.all(verdicts).then(join);
   }
@@ -81,21 +88,21 @@ export class WatchSet {
     for (const { watcher } of entries) watcher.onConnectionFailure?.();
   }
 
-  #replace(entry: Entry, next: ReadonlySet<string> | undefined, wildcardChanged: boolean): void {
+  #replace(entry: Entry, next: ReadonlySet<string> | undefined, wildcardChanged: boolean, isNew = false): void {
     const added: string[] = [];
     const removed: string[] = [];
     for (const name of next ?? []) {
       if (entry.names?.has(name) === true) continue;
-      const count = this.#counts.get(name) ?? 0;
-      this.#counts.set(name, count + 1);
-      if (count === 0) added.push(name);
+      const others = this.#byName.get(name);
+      this.#byName.set(name, others === undefined ? [entry] : [...others, entry]);
+      if (others === undefined || isNew) added.push(name);
     }
     for (const name of entry.names ?? []) {
       if (next?.has(name) === true) continue;
-      const count = this.#counts.get(name)! - 1;
-      if (count > 0) this.#counts.set(name, count);
+      const others = this.#byName.get(name)!.filter((other) => other !== entry);
+      if (others.length > 0) this.#byName.set(name, others);
       else {
-        this.#counts.delete(name);
+        this.#byName.delete(name);
         removed.push(name);
       }
     }

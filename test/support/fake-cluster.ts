@@ -91,6 +91,7 @@ export class FakeCluster implements Cluster {
   readonly fakeTcpPool: FakeTcpPool;
   model: ClusterModel;
   hosts: FakeHost[] = [new FakeHost('10.1.0.1:80')];
+  dropOverload = 0;
   #next = 0;
   readonly #responses: ResponseStats;
 

@@ -112,7 +112,14 @@ export function assignment(
   endpoints: readonly EndpointModel[],
   localities: readonly LocalityModel[] = [locality()],
 ): AssignmentModel {
-  return { localities, endpoints, overprovisioningFactor: 1.4, weightedPriorityHealth: false };
+  return {
+    localities,
+    endpoints,
+    overprovisioningFactor: 1.4,
+    weightedPriorityHealth: false,
+    dropOverload: 0,
+    staleAfterMs: 0,
+  };
 }
 
 export function hostSet(
@@ -120,7 +127,7 @@ export function hostSet(
   hosts: readonly HostModel[],
   localities: readonly LocalityModel[] = [locality()],
 ): HostSetModel {
-  return { cluster, hosts, localities, overprovisioningFactor: 1.4, weightedPriorityHealth: false };
+  return { cluster, hosts, localities, overprovisioningFactor: 1.4, weightedPriorityHealth: false, dropOverload: 0 };
 }
 
 export function staticCluster(model: Partial<ClusterModel>, list: AssignmentModel): BuiltCluster {
@@ -129,6 +136,7 @@ export function staticCluster(model: Partial<ClusterModel>, list: AssignmentMode
     discovery: { kind: 'static', assignment: list },
     waitForWarmOnInit: true,
     ignoreHealthOnHostRemoval: false,
+    secrets: [],
   };
 }
 

@@ -22,6 +22,7 @@ import { buildDns } from './dns.ts';
 import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
 import { LB_POLICIES, buildLoadBalancing } from './load-balancing.ts';
 import { buildUpstreamTransportSocket, type TransportSocketContext } from './transport-socket.ts';
+import { clusterTlsContexts, secretNames } from '../tls-contexts-of.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 import { buildUpstreamHttp } from './upstream-http-options.ts';
 
@@ -71,6 +72,7 @@ const SUPPORTED = [
   'track_timeout_budgets',
   'track_cluster_stats',
   'cleanup_interval',
+  'eds_cluster_config',
 ];
 
 const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
@@ -84,6 +86,7 @@ const CLUSTER_TYPES: Readonly<Record<string, DiscoveryType>> = {
   'envoy.cluster.strict_dns': 'STRICT_DNS',
   'envoy.cluster.logical_dns': 'LOGICAL_DNS',
   'envoy.cluster.original_dst': 'ORIGINAL_DST',
+  'envoy.cluster.eds': 'EDS',
 };
 const DEFAULT_CLEANUP_INTERVAL = 5000;
 
@@ -162,6 +165,7 @@ export function buildCluster(
     discovery: buildDiscovery(message, discoveryType, types, problems),
     waitForWarmOnInit: message.waitForWarmOnInit ?? true,
     ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval,
+    secrets: secretNames(clusterTlsContexts(model)),
   };
 }
 
@@ -176,7 +180,6 @@ function buildDiscoveryType(message: Cluster, problems: Problems): DiscoveryType
     return 'CUSTOM';
   }
   const type = DISCOVERY_TYPES[choice.value ?? 0] ?? 'STATIC';
-  if (type === 'EDS') problems.at('type').error(`unsupported: the cluster type ${type} is not implemented`);
   return type;
 }
 
@@ -187,6 +190,9 @@ function buildDiscovery(
   problems: Problems,
 ): DiscoveryModel {
   const at = problems.at('load_assignment');
+  if (type === 'EDS') return buildEds(message, types, problems);
+  if (message.edsClusterConfig !== undefined)
+    problems.at('eds_cluster_config').error('eds_cluster_config set in a non-EDS cluster');
   const dns = type === 'STRICT_DNS' || type === 'LOGICAL_DNS';
   const assignment = buildAssignment(message.loadAssignment, dns, types, at);
   if (!dns) return { kind: 'static', assignment };
@@ -198,6 +204,23 @@ function buildDiscovery(
     kind: type === 'LOGICAL_DNS' ? 'logical-dns' : 'strict-dns',
     assignment,
     dns: buildDns(message, types, problems),
+  };
+}
+
+function buildEds(message: Cluster, types: TypeRegistry, problems: Problems): DiscoveryModel {
+  const config = message.edsClusterConfig;
+  const at = problems.at('eds_cluster_config');
+  if (config?.edsConfig === undefined) {
+    at.error('cannot create an EDS cluster without an EDS config');
+    return { kind: 'static', assignment: buildAssignment(undefined, false, types, at) };
+  }
+  reportUnsupportedFields(types, config, ['eds_config', 'service_name'], at);
+  const { serviceName, edsConfig } = config;
+  return {
+    kind: 'eds',
+    serviceName: serviceName === '' ? message.name : serviceName,
+    configuredServiceName: serviceName,
+    source: edsConfig,
   };
 }
 

@@ -1,5 +1,8 @@
 import { isIP } from 'node:net';
-import type { ClusterLoadAssignment } from '../../api/generated/envoy/config/endpoint/v3/endpoint_pb.js';
+import type {
+  ClusterLoadAssignment,
+  ClusterLoadAssignment_Policy as Policy,
+} from '../../api/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import type {
   LbEndpoint,
   LocalityLbEndpoints,
@@ -9,7 +12,7 @@ import type { Metadata } from '../../filters/stream-info.ts';
 import type { AssignmentModel, EndpointModel, HostHealthStatus, LocalityModel } from '../cluster-model.ts';
 import type { AddressModel } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
-import { buildAddress, buildMetadata } from './common.ts';
+import { buildAddress, buildFraction, buildMetadata, durationMs } from './common.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 /** By core.v3.HealthStatus's numbers. */
@@ -39,7 +42,7 @@ export function buildAssignment(
       reportUnsupportedFields(
         types,
         message.policy,
-        ['overprovisioning_factor', 'weighted_priority_health'],
+        ['overprovisioning_factor', 'weighted_priority_health', 'drop_overloads', 'endpoint_stale_after'],
         problems.at('policy'),
       );
     message.endpoints.forEach((group, index) => {
@@ -57,7 +60,17 @@ export function buildAssignment(
     endpoints,
     overprovisioningFactor: (message?.policy?.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING_PERCENT) / 100,
     weightedPriorityHealth: message?.policy?.weightedPriorityHealth ?? false,
+    dropOverload: buildDropOverload(message?.policy, problems.at('policy').at('drop_overloads')),
+    staleAfterMs: durationMs(message?.policy?.endpointStaleAfter) ?? 0,
   };
+}
+
+function buildDropOverload(policy: Policy | undefined, problems: Problems): number {
+  const drops = policy?.dropOverloads ?? [];
+  if (drops.length > 1)
+    problems.error(`Cluster drop_overloads config has ${drops.length} categories. Envoy only support one.`);
+  const { numerator, denominator } = buildFraction(drops[0]?.dropPercentage);
+  return Math.min(1, numerator / denominator);
 }
 
 function buildLocality(group: LocalityLbEndpoints, types: TypeRegistry, problems: Problems): LocalityModel {

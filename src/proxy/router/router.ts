@@ -162,10 +162,22 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     }
     const cluster = this.#cluster!;
     const key = this.config.maintenanceKey(cluster);
-    if (!worker.runtime.featureEnabled(key, NO_MAINTENANCE, worker.random.below(100))) return undefined;
+    if (!worker.runtime.featureEnabled(key, NO_MAINTENANCE, worker.random.below(100)))
+      return cluster.dropOverload > 0 ? this.#dropOverload(cluster.dropOverload) : undefined;
     chargeCode(this, PROXY_ERRORS.maintenanceMode.status, undefined, undefined);
     cluster.stats.inc(AT.upstream_rq_maintenance_mode);
     return { ...PROXY_ERRORS.maintenanceMode, headers: this.#replyHeaders(true) };
+  }
+
+  /** The control plane wants this share of the requests refused. */
+  #dropOverload(share: number): RouterLocalReply | undefined {
+    const all = share >= 1;
+    if (!all && this.config.worker.random.unit() >= share) return undefined;
+    const entry = all ? PROXY_ERRORS.unconditionalDropOverload : PROXY_ERRORS.dropOverload;
+    chargeCode(this, entry.status, undefined, undefined);
+    const name = all ? 'x-envoy-unconditional-drop-overload' : 'x-envoy-drop-overload';
+    const headers: (readonly [string, string])[] = this.config.options.suppressEnvoyHeaders ? [] : [[name, 'true']];
+    return { ...entry, headers: [...headers, ...this.#replyHeaders(false)] };
   }
 
   /** Starts the next attempt. False: there was no host, and the request is answered. */

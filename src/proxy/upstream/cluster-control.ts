@@ -1,4 +1,10 @@
-import type { BuiltCluster, ClusterModel, HostSetModel } from '../../config/cluster-model.ts';
+import type {
+  AssignmentModel,
+  BuiltCluster,
+  ClusterModel,
+  EdsModel,
+  HostSetModel,
+} from '../../config/cluster-model.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { SharedCells } from '../../lib/shared-cells.ts';
@@ -11,15 +17,25 @@ import {
   settleClusterLane,
   type RoutingPriority,
 } from './circuit-breaker.ts';
-import { BREAKER_REMAINING_STATS, BREAKER_STATS, CLUSTER_STATS } from './cluster-stats.ts';
+import { BREAKER_REMAINING_STATS, BREAKER_STATS, CLUSTER_STATS, CLUSTER_UPDATE_STATS } from './cluster-stats.ts';
 import type { DnsEnvironment } from './discovery/dns-refresh.ts';
 import type { DnsResolverFactory } from './discovery/dns-resolver.ts';
+import { EdsDiscovery, type EndpointSource } from './discovery/eds.ts';
 import type { HostDiscovery } from './discovery/host-discovery.ts';
 import { LogicalDnsDiscovery } from './discovery/logical-dns.ts';
 import { Membership } from './discovery/membership.ts';
 import { StaticDiscovery } from './discovery/static.ts';
 import { StrictDnsDiscovery } from './discovery/strict-dns.ts';
 import { settleHostLane } from './host-cells.ts';
+
+/** Where the secrets that clusters use come in. */
+export interface SecretArrivals {
+  /**
+   * Calls `ready` once each of the secrets has come or has had its chance (`initial_fetch_timeout`), inside of the call
+   * if that is so already. Returns what gives the wait up.
+   */
+  wait(names: readonly string[], ready: () => void): () => void;
+}
 
 /** What the control side of every cluster uses. */
 export interface ClusterControlEnvironment {
@@ -29,12 +45,18 @@ export interface ClusterControlEnvironment {
   /** The main thread's root scope. */
   readonly stats: StatsScope;
   readonly resolver: DnsResolverFactory;
+  /** Absent: clusters of type EDS have no hosts. */
+  readonly endpoints?: EndpointSource;
+  /** Absent: all secrets are there. */
+  readonly secrets?: SecretArrivals;
 }
 
 /** What a cluster reports to the registry. */
 export interface ClusterControlOwner {
   onHosts(cluster: ClusterControl, hosts: HostSetModel): void;
   onInitialized(cluster: ClusterControl): void;
+  /** What the active cluster of this name has been told of the same endpoints. */
+  heldAssignment(name: string, model: EdsModel): AssignmentModel | undefined;
 }
 
 /** One cluster on the control thread: its discovery, its memberships, its place in shared memory, its gauges. */
@@ -56,6 +78,10 @@ export class ClusterControl {
   readonly #discovery: HostDiscovery;
   readonly #membership: Membership;
   #initialized = false;
+  /** What warming waits for. */
+  #waitsForHosts = true;
+  #waitsForSecrets = true;
+  #giveUpSecrets: (() => void) | undefined = undefined;
   #closed = false;
 
   constructor(
@@ -107,8 +133,14 @@ export class ClusterControl {
     return this.#membership.hostSet;
   }
 
+  /** What it was told by a control plane, if it asks one. */
+  get assignment(): AssignmentModel | undefined {
+    return this.#discovery instanceof EdsDiscovery ? this.#discovery.assignment : undefined;
+  }
+
   start(): void {
     this.refreshStats();
+    this.#stats.set(CLUSTER_STATS.at.warming_state, 1);
     this.#discovery.start({
       onEndpoints: (assignment) => {
         if (this.#closed) return;
@@ -116,8 +148,18 @@ export class ClusterControl {
         if (hosts !== undefined) this.#owner.onHosts(this, hosts);
         else if (this.built.discovery.kind !== 'static') this.#stats.inc(CLUSTER_STATS.at.update_no_rebuild);
       },
-      onInitialized: () => this.#initialize(),
+      onInitialized: () => {
+        this.#waitsForHosts = false;
+        this.#tryInitialize();
+      },
     });
+    const { secrets } = this.#environment;
+    const onSecrets = (): void => {
+      this.#waitsForSecrets = false;
+      this.#tryInitialize();
+    };
+    if (secrets === undefined || this.built.secrets.length === 0) onSecrets();
+    else this.#giveUpSecrets = secrets.wait(this.built.secrets, onSecrets);
     // Nobody is to wait for the first answer.
     if (!this.built.waitForWarmOnInit) this.#initialize();
   }
@@ -125,6 +167,7 @@ export class ClusterControl {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#giveUpSecrets?.();
     this.#discovery.close();
     this.#membership.close();
     this.#reclaimer.retireCluster(this.model.sharedSlot);
@@ -165,14 +208,21 @@ export class ClusterControl {
     for (const host of this.hostSet.hosts) settleHostLane(cells, host.sharedSlot, lane);
   }
 
+  #tryInitialize(): void {
+    if (!this.#waitsForHosts && !this.#waitsForSecrets) this.#initialize();
+  }
+
   #initialize(): void {
     if (this.#initialized || this.#closed) return;
     this.#initialized = true;
+    this.#stats.set(CLUSTER_STATS.at.warming_state, 0);
     this.#owner.onInitialized(this);
   }
 
   #buildDiscovery(): HostDiscovery {
     const { discovery } = this.built;
+    if (discovery.kind === 'eds') return this.#buildEds(discovery);
+    const updates = this.#scope.block(CLUSTER_UPDATE_STATS);
     if (discovery.kind === 'static') return new StaticDiscovery(discovery.assignment);
     const { clock, random, resolver } = this.#environment;
     const environment: DnsEnvironment = {
@@ -180,13 +230,32 @@ export class ClusterControl {
       random,
       resolver: resolver(discovery.dns.resolvers),
       dns: discovery.dns,
-      onAttempt: () => this.#stats.inc(CLUSTER_STATS.at.update_attempt),
+      onAttempt: () => updates.inc(CLUSTER_UPDATE_STATS.at.update_attempt),
     };
     return discovery.kind === 'strict-dns'
-      ? new StrictDnsDiscovery(discovery.assignment, environment, this.#stats)
-      : new LogicalDnsDiscovery(discovery.assignment, environment, this.#stats);
+      ? new StrictDnsDiscovery(discovery.assignment, environment, updates)
+      : new LogicalDnsDiscovery(discovery.assignment, environment, updates);
+  }
+
+  #buildEds(model: EdsModel): HostDiscovery {
+    const { clock, endpoints } = this.#environment;
+    return new EdsDiscovery(model, {
+      source: endpoints ?? NO_ENDPOINTS,
+      clock,
+      scope: this.#scope,
+      stats: this.#stats,
+      held: () => this.#owner.heldAssignment(this.model.name, model),
+    });
   }
 }
+
+/** Nobody to ask. */
+const NO_ENDPOINTS: EndpointSource = {
+  subscribe(_model, _stats, sink) {
+    sink.onUnavailable();
+    return { close: () => {} };
+  },
+};
 
 /** A limit of 0 that nothing has run into isn't shown as open, as in Envoy. */
 const isOpen = (use: number, limit: number): number => (use > 0 && use >= limit ? 1 : 0);

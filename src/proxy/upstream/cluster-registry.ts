@@ -1,5 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { BuiltCluster, ClusterModel, HostSetModel } from '../../config/cluster-model.ts';
+import type {
+  AssignmentModel,
+  BuiltCluster,
+  ClusterModel,
+  EdsModel,
+  HostSetModel,
+} from '../../config/cluster-model.ts';
 import type { ClusterStatus } from '../../config/cluster-status-model.ts';
 import type { SnapshotDelta } from '../../config/snapshot.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
@@ -52,17 +58,28 @@ export class ClusterRegistry implements ClusterControlOwner {
     return [...this.#warming.keys()];
   }
 
-  /** Adds a cluster or replaces one. False: it is the same as before. */
+  /** What is active under this name, and what is to take its place. */
+  find(name: string): { readonly active: BuiltCluster | undefined; readonly warming: BuiltCluster | undefined } {
+    return { active: this.#active.get(name)?.built, warming: this.#warming.get(name)?.built };
+  }
+
+  /**
+   * Adds a cluster or replaces one. False: it is the same as before, or one of the bootstrap, which no control plane
+   * can change.
+   */
   set(built: BuiltCluster, addedViaApi: boolean): boolean {
     const { name } = built.model;
-    const former = this.#warming.get(name) ?? this.#active.get(name);
-    if (former !== undefined && isDeepStrictEqual(former.built, built)) return false;
-    this.#warming.get(name)?.close();
+    const warming = this.#warming.get(name);
+    const former = warming ?? this.#active.get(name);
+    if (former !== undefined && ((addedViaApi && !former.addedViaApi) || isDeepStrictEqual(former.built, built)))
+      return false;
     const { at } = CLUSTER_MANAGER_STATS;
     this.#stats.inc(former === undefined ? at.cluster_added : at.cluster_modified);
     const cluster = new ClusterControl(built, addedViaApi, this.#options, this.#reclaimer, this);
     this.#warming.set(name, cluster);
     cluster.start();
+    // After the other has begun: what both of them want is never given up in between.
+    warming?.close();
     this.#setGauges();
     return true;
   }
@@ -149,14 +166,20 @@ export class ClusterRegistry implements ClusterControlOwner {
     this.#schedule();
   }
 
+  heldAssignment(name: string, model: EdsModel): AssignmentModel | undefined {
+    const active = this.#active.get(name);
+    return active !== undefined && isDeepStrictEqual(active.built.discovery, model) ? active.assignment : undefined;
+  }
+
   onInitialized(cluster: ClusterControl): void {
     const { name } = cluster.model;
     if (this.#warming.get(name) !== cluster) return;
     this.#warming.delete(name);
-    this.#active.get(name)?.close();
+    const former = this.#active.get(name);
     this.#active.set(name, cluster);
     this.#changed.set(name, cluster.model);
     this.#hosts.set(name, cluster.hostSet);
+    former?.close();
     this.#schedule();
     this.#setGauges();
     this.#wakeWaiting();

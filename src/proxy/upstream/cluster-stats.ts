@@ -24,11 +24,8 @@ export const CLUSTER_STATS = defineStats({
     'membership_change',
     'original_dst_host_invalid',
     'retry_or_shadow_abandoned',
-    'update_attempt',
     'update_empty',
-    'update_failure',
     'update_no_rebuild',
-    'update_success',
     'upstream_cx_close_notify',
     'upstream_cx_connect_attempts_exceeded',
     'upstream_cx_connect_fail',
@@ -97,7 +94,6 @@ export const CLUSTER_STATS = defineStats({
     'upstream_queue_overloaded',
     'upstream_rq_active',
     'upstream_rq_pending_active',
-    'version',
     'warming_state',
   ],
   histograms: {
@@ -105,6 +101,12 @@ export const CLUSTER_STATS = defineStats({
     upstream_cx_length_ms: 'milliseconds',
     upstream_rq_per_cx: 'unspecified',
   },
+});
+
+/** The same place, main thread only. Clusters of type EDS have the stats of their subscription instead. */
+export const CLUSTER_UPDATE_STATS = defineStats({
+  counters: ['update_attempt', 'update_failure', 'update_success'],
+  gauges: ['version'],
 });
 
 /** `cluster.<name>.circuit_breakers.<priority>.`; 1 = at its limit. Set by the control thread when stats are read. */

@@ -6,12 +6,12 @@ import type { ClusterControl } from './cluster-control.ts';
 
 /** One cluster, as `/clusters` shows it. */
 export function describeCluster(cluster: ClusterControl, cells: SharedCells): ClusterStatus {
-  const { model, addedViaApi, hostSet } = cluster;
+  const { built, model, addedViaApi, hostSet } = cluster;
   return {
     name: model.name,
     observabilityName: model.altStatName,
     addedViaApi,
-    edsServiceName: '',
+    edsServiceName: built.discovery.kind === 'eds' ? built.discovery.configuredServiceName : '',
     breakers: model.thresholds,
     outlier: undefined,
     hosts: hostSet.hosts.map((host) => describeHost(host, hostSet, cells)),

@@ -119,8 +119,13 @@ export class UpstreamCluster implements Cluster {
       localities: [],
       overprovisioningFactor: 1.4,
       weightedPriorityHealth: false,
+      dropOverload: 0,
     };
     this.#picker = this.#buildPicker();
+  }
+
+  get dropOverload(): number {
+    return this.#hostSet.dropOverload;
   }
 
   get hosts(): readonly UpstreamHost[] {

@@ -16,6 +16,8 @@ export interface Cluster {
   readonly model: ClusterModel;
   /** `cluster.<name>.` */
   readonly stats: StatBlock;
+  /** The share of requests that the control plane wants refused (`drop_overloads`), 0 to 1. */
+  readonly dropOverload: number;
   /** Chooses a host; undefined: 503 UH. */
   pickHost(context: LoadBalancerContext): Host | undefined;
   /**

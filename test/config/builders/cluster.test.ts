@@ -4,7 +4,7 @@ import { loadTypesOf } from '../../../src/api/any.ts';
 import { ClusterSchema } from '../../../src/api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { TypeRegistry } from '../../../src/api/type-registry.ts';
 import { buildCluster } from '../../../src/config/builders/cluster.ts';
-import type { BuiltCluster } from '../../../src/config/cluster-model.ts';
+import type { BuiltCluster, DiscoveryModel } from '../../../src/config/cluster-model.ts';
 import { Problems, type Problem } from '../../../src/config/problem.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -108,7 +108,7 @@ describe('buildCluster', () => {
       },
     });
     expect(problems).toEqual([]);
-    const { assignment } = built.discovery;
+    const { assignment } = built.discovery as Extract<DiscoveryModel, { kind: 'static' }>;
     expect(assignment).toMatchObject({ overprovisioningFactor: 2, weightedPriorityHealth: true });
     expect(assignment.localities).toMatchObject([
       { region: 'r', zone: 'z', subZone: 's', weight: 3, priority: 0 },
@@ -405,7 +405,12 @@ describe('buildCluster', () => {
   });
 
   test.each([
-    [{ type: 'EDS' }, 'type', /EDS/],
+    [{ type: 'EDS' }, 'eds_cluster_config', /cannot create an EDS cluster without an EDS config/],
+    [
+      { type: 'STATIC', eds_cluster_config: { service_name: 's' } },
+      'eds_cluster_config',
+      /eds_cluster_config set in a non-EDS cluster/,
+    ],
     [{ cluster_type: { name: 'envoy.clusters.aggregate' } }, 'cluster_type', /aggregate/],
     [{ lb_policy: 'CLUSTER_PROVIDED' }, 'lb_policy', /did not provide one/],
     [{ lb_policy: 'LOAD_BALANCING_POLICY_CONFIG' }, 'load_balancing_policy', /need to be set/],

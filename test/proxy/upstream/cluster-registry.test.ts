@@ -65,6 +65,7 @@ function dnsCluster(kind: 'strict-dns' | 'logical-dns', waitForWarmOnInit = true
     },
     waitForWarmOnInit,
     ignoreHealthOnHostRemoval: false,
+    secrets: [],
   };
 }
 

@@ -1,6 +1,6 @@
 import type { AssignmentModel } from '../../../config/cluster-model.ts';
 import type { StatBlock } from '../../../telemetry/stats/stats.ts';
-import { CLUSTER_STATS } from '../cluster-stats.ts';
+import { CLUSTER_UPDATE_STATS } from '../cluster-stats.ts';
 import { DnsRefresh, type DnsEnvironment } from './dns-refresh.ts';
 import type { DnsRecord } from './dns-resolver.ts';
 import type { DiscoverySink, HostDiscovery } from './host-discovery.ts';
@@ -44,9 +44,9 @@ export class LogicalDnsDiscovery implements HostDiscovery {
   #onAnswer(records: readonly DnsRecord[] | undefined): boolean {
     const first = records?.[0];
     const endpoint = this.#assignment.endpoints[0];
-    if (first === undefined || endpoint === undefined) this.#stats.inc(CLUSTER_STATS.at.update_failure);
+    if (first === undefined || endpoint === undefined) this.#stats.inc(CLUSTER_UPDATE_STATS.at.update_failure);
     else {
-      this.#stats.inc(CLUSTER_STATS.at.update_success);
+      this.#stats.inc(CLUSTER_UPDATE_STATS.at.update_success);
       this.#sink?.onEndpoints({ ...this.#assignment, endpoints: [resolvedEndpoint(endpoint, first)] });
     }
     if (!this.#initialized) {

@@ -5,7 +5,6 @@ import type {
   HostModel,
   HostSetModel,
 } from '../../../config/cluster-model.ts';
-import { isDeepStrictEqual } from 'node:util';
 import type { SharedCells } from '../../../lib/shared-cells.ts';
 import type { TransportSocketMatchModel } from '../../../config/transport-socket-model.ts';
 import type { Counter, StatBlock } from '../../../telemetry/stats/stats.ts';
@@ -21,6 +20,7 @@ import {
 } from '../host-cells.ts';
 import { formatAddress } from '../host.ts';
 import { matchTransportSocket } from '../transport-socket-choice.ts';
+import { sameHosts } from './same-hosts.ts';
 
 /** A cluster's transport_socket_matches, and what counts the endpoints that each was chosen for. */
 export interface TransportSocketCount {
@@ -42,6 +42,7 @@ export class Membership {
   readonly #stats: StatBlock;
   readonly #showMaxWeight: boolean;
   readonly #transportSockets: TransportSocketCount;
+  #assignment: AssignmentModel | undefined = undefined;
   #slots = new Map<string, number>();
   #hostSet: HostSetModel;
 
@@ -61,7 +62,14 @@ export class Membership {
     this.#reclaimer = reclaimer;
     this.#stats = stats;
     this.#transportSockets = transportSockets;
-    this.#hostSet = { cluster, hosts: [], localities: [], overprovisioningFactor: 1.4, weightedPriorityHealth: false };
+    this.#hostSet = {
+      cluster,
+      hosts: [],
+      localities: [],
+      overprovisioningFactor: 1.4,
+      weightedPriorityHealth: false,
+      dropOverload: 0,
+    };
   }
 
   /** The host set as it is now. */
@@ -71,6 +79,8 @@ export class Membership {
 
   /** Takes over a new list. Undefined: nothing has changed. */
   update(assignment: AssignmentModel): HostSetModel | undefined {
+    if (assignment === this.#assignment) return undefined;
+    this.#assignment = assignment;
     const { at } = CLUSTER_STATS;
     const former = this.#slots;
     const slots = new Map<string, number>();
@@ -96,11 +106,12 @@ export class Membership {
     this.#slots = slots;
     const removed = former.size;
     for (const slot of former.values()) this.#reclaimer.retireHost(slot);
-    const { localities, overprovisioningFactor, weightedPriorityHealth } = assignment;
-    const next = { cluster: this.#cluster, hosts, localities, overprovisioningFactor, weightedPriorityHealth };
+    const { localities, overprovisioningFactor, weightedPriorityHealth, dropOverload } = assignment;
+    const cluster = this.#cluster;
+    const next = { cluster, hosts, localities, overprovisioningFactor, weightedPriorityHealth, dropOverload };
     if (added > 0 || removed > 0) this.#stats.inc(at.membership_change);
     this.#setGauges(hosts);
-    const same = hosts.length === 0 ? this.#hostSet.hosts.length === 0 : isDeepStrictEqual(next, this.#hostSet);
+    const same = sameHosts(next, this.#hostSet);
     this.#hostSet = next;
     return same ? undefined : next;
   }

@@ -1,6 +1,6 @@
 import type { AssignmentModel, EndpointModel } from '../../../config/cluster-model.ts';
 import type { StatBlock } from '../../../telemetry/stats/stats.ts';
-import { CLUSTER_STATS } from '../cluster-stats.ts';
+import { CLUSTER_UPDATE_STATS } from '../cluster-stats.ts';
 import { DnsRefresh, type DnsEnvironment } from './dns-refresh.ts';
 import type { DnsRecord } from './dns-resolver.ts';
 import type { DiscoverySink, HostDiscovery } from './host-discovery.ts';
@@ -49,10 +49,10 @@ export class StrictDnsDiscovery implements HostDiscovery {
   #onAnswer(index: number, endpoint: EndpointModel, records: readonly DnsRecord[] | undefined): boolean {
     const first = this.#resolved[index] === undefined && this.#waiting > 0;
     if (records === undefined) {
-      this.#stats.inc(CLUSTER_STATS.at.update_failure);
+      this.#stats.inc(CLUSTER_UPDATE_STATS.at.update_failure);
       this.#resolved[index] ??= [];
     } else {
-      this.#stats.inc(CLUSTER_STATS.at.update_success);
+      this.#stats.inc(CLUSTER_UPDATE_STATS.at.update_success);
       this.#resolved[index] = records.map((record) => resolvedEndpoint(endpoint, record));
       this.#sink?.onEndpoints({ ...this.#assignment, endpoints: this.#resolved.flatMap((list) => list ?? []) });
     }

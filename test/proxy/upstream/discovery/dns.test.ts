@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { AssignmentModel, DnsModel } from '../../../../src/config/cluster-model.ts';
 import { SeededRandom } from '../../../../src/lib/random.ts';
-import { CLUSTER_STATS } from '../../../../src/proxy/upstream/cluster-stats.ts';
+import { CLUSTER_UPDATE_STATS } from '../../../../src/proxy/upstream/cluster-stats.ts';
 import type { DnsEnvironment } from '../../../../src/proxy/upstream/discovery/dns-refresh.ts';
 import { lookup, type DnsAnswer, type DnsResolver } from '../../../../src/proxy/upstream/discovery/dns-resolver.ts';
 import { LogicalDnsDiscovery } from '../../../../src/proxy/upstream/discovery/logical-dns.ts';
@@ -47,7 +47,7 @@ let attempts: number;
 beforeEach(() => {
   clock = new FakeClock();
   resolver = new FakeResolver();
-  stats = new ThreadStats().block(CLUSTER_STATS);
+  stats = new ThreadStats().block(CLUSTER_UPDATE_STATS);
   attempts = 0;
 });
 
@@ -132,7 +132,7 @@ describe('StrictDnsDiscovery', () => {
     expect(sink.initialized).toBe(1);
     expect(sink.lists).toEqual([['10.0.0.1', '10.0.0.2']]);
     expect(sink.last!.endpoints[0]).toMatchObject({ hostname: 'a.test', locality: 0 });
-    const { at } = CLUSTER_STATS;
+    const { at } = CLUSTER_UPDATE_STATS;
     expect([attempts, stats.get(at.update_success), stats.get(at.update_failure)]).toEqual([2, 1, 1]);
 
     resolver.found('b.test', 4, ['10.0.1.1']);
@@ -226,7 +226,7 @@ describe('LogicalDnsDiscovery', () => {
     clock.advance(5000);
     await settle();
     expect(sink.lists.length).toBe(1);
-    expect(stats.get(CLUSTER_STATS.at.update_failure)).toBe(1);
+    expect(stats.get(CLUSTER_UPDATE_STATS.at.update_failure)).toBe(1);
     resolver.found('a.test', 4, ['10.0.0.2', '10.0.0.1']);
     clock.advance(5000);
     await settle();
