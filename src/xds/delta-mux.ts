@@ -59,7 +59,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
     return this.#state(typeUrl).watches.add(names, watcher);
   }
 
-  onStreamOpen(send: (request: DeltaDiscoveryRequest) => void): void {
+  onStreamOpen(send: (request: DeltaDiscoveryRequest) => void, newServer = false): void {
     this.#send = send;
     this.#nodeSent = false;
     this.#dirty.clear();
@@ -69,7 +69,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
       state.pacer.stop();
       state.subscribe.clear();
       state.unsubscribe.clear();
-      if (!state.watches.isEmpty) this.#requestFirst(state);
+      if (!state.watches.isEmpty) this.#requestFirst(state, newServer);
     }
   }
 
@@ -217,7 +217,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
     }
   }
 
-  #requestFirst(state: TypeState): void {
+  #requestFirst(state: TypeState, newServer = false): void {
     const { watches, versions } = state;
     const names = watches.names;
     state.subscribe.clear();
@@ -227,7 +227,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
     state.wildcard = watches.isWildcard ? (names.length > 0 ? 'explicit' : 'implicit') : 'none';
     this.#request(state, {
       resourceNamesSubscribe: state.wildcard === 'explicit' ? ['*', ...names] : [...names],
-      initialResourceVersions: Object.fromEntries(versions),
+      initialResourceVersions: newServer ? {} : Object.fromEntries(versions),
     });
   }
 

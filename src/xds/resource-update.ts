@@ -24,6 +24,8 @@ export type Verdict = string | Promise<string>;
  * Watches may be opened and closed from inside.
  */
 export interface ResourceWatcher {
+  /** Sources that are polled, and files, are about to be read. */
+  onAttempt?(): void;
   /** '' = accepted. A promise holds up whatever else the source sends until it settles. */
   onUpdate(update: ResourceUpdate): Verdict;
   /**
@@ -31,8 +33,10 @@ export interface ResourceWatcher {
    * whole. Called after `onUpdate`, if that was called at all.
    */
   onRejected?(error: string): void;
-  /** The stream is gone or was never there; what was received stays. */
+  /** The stream is gone or was never there; what was received stays. It is tried again. */
   onConnectionFailure?(): void;
+  /** A file can't be read, which nothing but its change will mend; what was received stays. */
+  onUnreadable?(error: string): void;
 }
 
 /** An interest in resources of one type. */

@@ -1,17 +1,14 @@
-import { create, fromBinary } from '@bufbuild/protobuf';
-import type { Any } from '@bufbuild/protobuf/wkt';
-import { durationMs } from '../config/builders/common.ts';
+import { create } from '@bufbuild/protobuf';
 import type { Node } from '../api/generated/envoy/config/core/v3/base_pb.js';
 import {
   DiscoveryRequestSchema,
-  ResourceSchema,
   type DiscoveryRequest,
   type DiscoveryResponse,
 } from '../api/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { StatusSchema } from '../api/generated/google/rpc/status_pb.js';
 import type { Clock } from '../lib/clock.ts';
 import { NackPacer } from './nack-pacer.ts';
-import { resourceName } from './resource-name.ts';
+import { readResource } from './response-resource.ts';
 import { ResponseQueue } from './response-queue.ts';
 import { ResourceTtls } from './resource-ttl.ts';
 import { isWholeState } from './resource-type.ts';
@@ -19,7 +16,6 @@ import type { ResourceWatcher, Verdict, XdsResource, XdsWatch } from './resource
 import { WatchSet } from './watch-set.ts';
 import type { XdsMux } from './xds-mux.ts';
 
-const WRAPPER = `type.googleapis.com/${ResourceSchema.typeName}`;
 const INTERNAL = 13;
 
 export interface XdsMuxOptions {
@@ -229,34 +225,4 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
       }),
     );
   }
-}
-
-interface ReadResource {
-  readonly name: string;
-  readonly version: string;
-  readonly value: Uint8Array | undefined;
-  readonly ttlMs: number | undefined;
-}
-
-/** What is in one Any of a response: a resource, or a Resource that wraps one. A text if it is of another type. */
-function readResource(any: Any, typeUrl: string): ReadResource | string {
-  if (any.typeUrl === typeUrl)
-    return { name: resourceName(any.value), version: '', value: any.value, ttlMs: undefined };
-  if (any.typeUrl !== WRAPPER)
-    return `${any.typeUrl} does not match the message-wide type URL ${typeUrl} in DiscoveryResponse`;
-  let wrapper;
-  try {
-    wrapper = fromBinary(ResourceSchema, any.value);
-  } catch (error) {
-    return `cannot read a Resource: ${error instanceof Error ? error.message : String(error)}`;
-  }
-  const { name, version, resource, ttl } = wrapper;
-  if (resource !== undefined && resource.typeUrl !== typeUrl)
-    return `${resource.typeUrl} does not match the message-wide type URL ${typeUrl} in DiscoveryResponse`;
-  return {
-    name: name === '' && resource !== undefined ? resourceName(resource.value) : name,
-    version,
-    value: resource?.value,
-    ttlMs: durationMs(ttl),
-  };
 }

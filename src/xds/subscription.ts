@@ -31,9 +31,14 @@ export interface SubscriptionOptions {
   readonly clock: Clock;
   /** 0 = waits for ever. */
   readonly initialFetchTimeoutMs: number;
-  /** As Envoy's incremental subscriptions count: an update that is refused is two attempts. */
-  readonly incremental: boolean;
+  /**
+   * What Envoy takes for an attempt differs. `stream`: whatever happens is one. `delta`: an update that is refused is two.
+   * `polled`: each request is. `file`: each reading is, and each change of the names.
+   */
+  readonly transport: SubscriptionTransport;
 }
+
+export type SubscriptionTransport = 'stream' | 'delta' | 'polled' | 'file';
 
 /** An interest in resources, with the statistics that Envoy keeps of each and the timeout of its first fetch. */
 export class Subscription {
@@ -52,13 +57,18 @@ export class Subscription {
     this.#version = target.stats.textReadout('version_text');
     if (options.initialFetchTimeoutMs > 0)
       this.#timer = options.clock.setTimer(options.initialFetchTimeoutMs, () => this.#onFetchTimeout());
-    this.#block.inc(AT.update_attempt);
+    this.#attempt();
     this.#watch = options.source.watch(target.typeUrl, target.names, {
       onUpdate: (update) => this.#onUpdate(update),
       onRejected: (error) => this.#onRejected(error),
+      onAttempt: () => this.#block.inc(AT.update_attempt),
       onConnectionFailure: () => {
         this.#block.inc(AT.update_failure);
-        this.#block.inc(AT.update_attempt);
+        this.#attempt();
+      },
+      onUnreadable: (error) => {
+        this.#block.inc(AT.update_failure);
+        this.#target.onRejected?.(error);
       },
     });
   }
@@ -67,7 +77,7 @@ export class Subscription {
   setNames(names: readonly string[]): void {
     if (this.#closed) return;
     this.#watch.setNames(names);
-    this.#block.inc(AT.update_attempt);
+    if (this.#options.transport !== 'polled') this.#block.inc(AT.update_attempt);
   }
 
   /** Idempotent. */
@@ -79,9 +89,18 @@ export class Subscription {
     this.#options.source.close();
   }
 
+  get #isStream(): boolean {
+    return this.#options.transport === 'stream' || this.#options.transport === 'delta';
+  }
+
+  /** On streams each event counts. */
+  #attempt(): void {
+    if (this.#isStream) this.#block.inc(AT.update_attempt);
+  }
+
   #onUpdate(update: ResourceUpdate): Verdict {
     this.#stopTimer();
-    if (this.#options.incremental) this.#block.inc(AT.update_attempt);
+    if (this.#options.transport === 'delta') this.#block.inc(AT.update_attempt);
     const startMs = this.#options.clock.monotonic();
     const settle = (error: string): string => {
       if (error === '' && !this.#closed) this.#accepted(update.version, startMs);
@@ -94,25 +113,25 @@ export class Subscription {
   #accepted(version: string, startMs: number): void {
     const block = this.#block;
     block.inc(AT.update_success);
-    if (!this.#options.incremental) block.inc(AT.update_attempt);
+    if (this.#options.transport === 'stream') block.inc(AT.update_attempt);
     block.set(AT.update_time, Math.floor(this.#options.clock.epoch()));
     block.set(AT.version, Number(hash64(Buffer.from(version).toString('latin1'))));
     this.#version.set(version);
-    block.record(AT.update_duration, Math.floor(this.#options.clock.monotonic() - startMs));
+    if (this.#isStream) block.record(AT.update_duration, Math.floor(this.#options.clock.monotonic() - startMs));
   }
 
   #onRejected(error: string): void {
     if (this.#closed) return;
     this.#stopTimer();
     this.#block.inc(AT.update_rejected);
-    this.#block.inc(AT.update_attempt);
+    this.#attempt();
     this.#target.onRejected?.(error);
   }
 
   #onFetchTimeout(): void {
     this.#timer = undefined;
     this.#block.inc(AT.init_fetch_timeout);
-    this.#block.inc(AT.update_attempt);
+    this.#attempt();
     this.#target.onFetchTimeout?.();
   }
 

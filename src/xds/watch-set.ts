@@ -1,3 +1,4 @@
+import { deliverUpdate } from './deliver-update.ts';
 import type { ResourceUpdate, ResourceWatcher, Verdict, XdsResource, XdsWatch } from './resource-update.ts';
 
 interface Entry {
@@ -71,8 +72,8 @@ export class WatchSet {
     for (const resource of set)
       for (const entry of this.#byName.get(resource.name) ?? []) shareOf(entry).set.push(resource);
     for (const name of removed) for (const entry of this.#byName.get(name) ?? []) shareOf(entry).removed.push(name);
-    for (const { watcher } of wildcards) verdicts.push(deliver(watcher, version, set, removed));
-    for (const [{ watcher }, share] of shares) verdicts.push(deliver(watcher, version, share.set, share.removed));
+    for (const { watcher } of wildcards) verdicts.push(deliverUpdate(watcher, { version, set, removed }));
+    for (const [{ watcher }, share] of shares) verdicts.push(deliverUpdate(watcher, { version, ...share }));
     if (verdicts.every((verdict) => typeof verdict === 'string')) return join(verdicts);
     return Promise.all(verdicts).then(join);
   }
@@ -109,25 +110,6 @@ export class WatchSet {
     entry.names = next;
     if (added.length > 0 || removed.length > 0 || wildcardChanged) this.#onChange(added, removed);
   }
-}
-
-/** A watcher that throws is a bug of ours; it costs the update, not the stream. */
-function deliver(
-  watcher: ResourceWatcher,
-  version: string,
-  set: readonly XdsResource[],
-  removed: readonly string[],
-): Verdict {
-  try {
-    const verdict = watcher.onUpdate({ version, set, removed });
-    return typeof verdict === 'string' ? verdict : verdict.catch(describe);
-  } catch (error) {
-    return describe(error);
-  }
-}
-
-function describe(error: unknown): string {
-  return `internal error: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 function join(verdicts: readonly string[]): string {

@@ -11,8 +11,11 @@ export interface XdsMux<Request, Response> {
    * of the present job of the event loop, or before the acknowledgement of the response that is being processed.
    */
   watch(typeUrl: string, names: readonly string[] | undefined, watcher: ResourceWatcher): XdsWatch;
-  /** A stream is open: everything is asked for anew, with the versions that are held. */
-  onStreamOpen(send: (request: Request) => void): void;
+  /**
+   * A stream is open: everything is asked for anew, with the versions that are held. `newServer`: it leads to another
+   * control plane than the last one did, whose versions mean nothing to this one.
+   */
+  onStreamOpen(send: (request: Request) => void, newServer?: boolean): void;
   onResponse(response: Response): void;
   /** The stream is gone. What was received stays. */
   onStreamClosed(): void;
