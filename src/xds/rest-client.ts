@@ -24,11 +24,15 @@ export function undiciRestClient(
 ): RestClient {
   const rotation = new EndpointRotation(cluster, lookup);
   const { name, connectTimeoutMs } = cluster.model;
+  const dialled = async (callback: buildConnector.Callback): Promise<void> => {
+    try {
+      callback(null, await dial(rotation, transport, connectTimeoutMs));
+    } catch (error) {
+      callback(error instanceof Error ? error : new Error(String(error)), null);
+    }
+  };
   const connect = (_options: buildConnector.Options, callback: buildConnector.Callback): void => {
-    dial(rotation, transport, connectTimeoutMs).then(
-      (socket) => callback(null, socket),
-      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null),
-    );
+    void dialled(callback);
   };
   const client = new Client('http://localhost', { connect, pipelining: 1 });
   return {

@@ -36,6 +36,7 @@ export interface SubscriptionOptions {
    * `polled`: each request is. `file`: each reading is, and each change of the names.
    */
   readonly transport: SubscriptionTransport;
+  readonly onClosed?: (subscription: Subscription) => void;
 }
 
 export type SubscriptionTransport = 'stream' | 'delta' | 'polled' | 'file';
@@ -87,6 +88,7 @@ export class Subscription {
     this.#stopTimer();
     this.#watch.close();
     this.#options.source.close();
+    this.#options.onClosed?.(this);
   }
 
   get #isStream(): boolean {

@@ -1,5 +1,26 @@
-import type { ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
-import type { Subscription, SubscriptionTarget } from './subscription.ts';
+import { lookup } from 'node:dns/promises';
+import type { Node } from '../api/generated/envoy/config/core/v3/base_pb.js';
+import {
+  ApiConfigSource_ApiType as ApiType,
+  type ApiConfigSource,
+  type ConfigSource,
+} from '../api/generated/envoy/config/core/v3/config_source_pb.js';
+import type { TypeRegistry } from '../api/type-registry.ts';
+import { durationMs } from '../config/builders/common.ts';
+import type { BuiltCluster } from '../config/cluster-model.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { StatsScope } from '../telemetry/stats/stats.ts';
+import type { ControlPlaneTransport } from './control-plane-transport.ts';
+import type { LookupAll } from './endpoint-rotation.ts';
+import { FileSource } from './file-source.ts';
+import { GrpcChannels } from './grpc-channels.ts';
+import { GrpcSource, isIncremental, type GrpcSourceContext } from './grpc-source.ts';
+import type { StreamLog } from './grpc-stream.ts';
+import { DISCOVERY_METHODS, kindOf } from './resource-type.ts';
+import { RestSource } from './rest-source.ts';
+import { Subscription, type SubscriptionTarget, type SubscriptionTransport } from './subscription.ts';
+import type { XdsSource } from './xds-source.ts';
 
 /** How everything that is discovered is subscribed to. */
 export interface Subscriber {
@@ -8,4 +29,142 @@ export interface Subscriber {
    * over ADS shares its stream. `config` has to have passed `checkConfigSource`.
    */
   subscribe(config: ConfigSource, target: SubscriptionTarget): Subscription;
+}
+
+export interface XdsSourcesOptions {
+  /** As control planes are to see it: see `discoveryNode`. */
+  readonly node: Node;
+  /** `dynamic_resources.ads_config`; undefined: there is no ADS. */
+  readonly adsConfig: ApiConfigSource | undefined;
+  /** The clusters of the bootstrap, EDS clusters apart. */
+  readonly cluster: (name: string) => BuiltCluster | undefined;
+  /** What a cluster's transport socket does; undefined: raw buffer. Asked once for each channel. */
+  readonly transport: (cluster: BuiltCluster) => ControlPlaneTransport | undefined;
+  readonly types: TypeRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: StreamLog;
+  /** The root. */
+  readonly stats: StatsScope;
+  readonly lookup?: LookupAll;
+}
+
+const DEFAULT_FETCH_TIMEOUT_MS = 15_000;
+const DEFAULT_REQUEST_TIMEOUT_MS = 1000;
+const systemLookup: LookupAll = (host, family) => lookup(host, { all: true, family });
+
+/**
+ * All sources of resources that a configuration names: the stream of ADS, which many subscriptions share, and those that
+ * have one of their own.
+ */
+export class XdsSources implements Subscriber {
+  /** For other gRPC services of the control plane: certificates, load reports. */
+  readonly channels: GrpcChannels;
+  readonly #options: XdsSourcesOptions;
+  readonly #context: GrpcSourceContext;
+  readonly #ads: GrpcSource | undefined;
+  readonly #adsIncremental: boolean;
+  readonly #open = new Set<Subscription>();
+
+  constructor(options: XdsSourcesOptions) {
+    const { clock, random, log, node, adsConfig, stats, cluster, transport } = options;
+    this.#options = options;
+    this.channels = new GrpcChannels({ cluster, transport, lookup: options.lookup ?? systemLookup });
+    this.#context = { clock, random, log, node, channels: this.channels };
+    this.#ads = adsConfig && new GrpcSource(adsConfig, undefined, stats, this.#context);
+    this.#adsIncremental = adsConfig !== undefined && isIncremental(adsConfig);
+  }
+
+  /**
+   * Opens the stream of ADS: what is subscribed to by then is asked for in the order of the subscriptions. Idempotent;
+   * nothing without ADS.
+   */
+  start(): void {
+    this.#ads?.open();
+  }
+
+  subscribe(config: ConfigSource, target: SubscriptionTarget): Subscription {
+    const { clock } = this.#options;
+    const { source, transport, opened } = this.#source(config, target);
+    const timeoutMs = transport === 'file' ? 0 : (durationMs(config.initialFetchTimeout) ?? DEFAULT_FETCH_TIMEOUT_MS);
+    const subscription = new Subscription(target, {
+      source,
+      clock,
+      initialFetchTimeoutMs: timeoutMs,
+      transport,
+      onClosed: (closed) => this.#open.delete(closed),
+    });
+    this.#open.add(subscription);
+    opened?.();
+    return subscription;
+  }
+
+  /** Ends every subscription that is left, every stream and every connection. */
+  close(): void {
+    for (const subscription of this.#open) subscription.close();
+    this.#ads?.close();
+    this.channels.close();
+  }
+
+  #source(
+    { configSourceSpecifier: specifier }: ConfigSource,
+    target: SubscriptionTarget,
+  ): { readonly source: XdsSource; readonly transport: SubscriptionTransport; readonly opened?: () => void } {
+    switch (specifier.case) {
+      case 'ads':
+        return { source: shared(this.#ads), transport: this.#adsIncremental ? 'delta' : 'stream' };
+      case 'path':
+        return { source: this.#file(specifier.value, undefined), transport: 'file' };
+      case 'pathConfigSource':
+        return {
+          source: this.#file(specifier.value.path, specifier.value.watchedDirectory?.path),
+          transport: 'file',
+        };
+      case 'apiConfigSource': {
+        const config = specifier.value;
+        if (config.apiType === ApiType.REST) return { source: this.#rest(config, target.typeUrl), transport: 'polled' };
+        const source = new GrpcSource(config, target.typeUrl, target.stats, this.#context);
+        return { source, transport: isIncremental(config) ? 'delta' : 'stream', opened: () => source.open() };
+      }
+      default:
+        return { source: shared(undefined), transport: 'stream' };
+    }
+  }
+
+  #file(path: string, watchedDirectory: string | undefined): XdsSource {
+    const { types, clock } = this.#options;
+    return new FileSource({ path, watchedDirectory, types, clock });
+  }
+
+  #rest(config: ApiConfigSource, typeUrl: string): XdsSource {
+    const { node, types, clock, random, log, cluster, transport } = this.#options;
+    const [name = ''] = config.clusterNames;
+    const kind = kindOf(typeUrl);
+    return new RestSource({
+      destination: name,
+      path: kind === undefined ? '' : DISCOVERY_METHODS[kind].rest,
+      client: async () => {
+        const found = cluster(name);
+        if (found === undefined) throw new Error(`there is no cluster '${name}'`);
+        const { undiciRestClient } = await import('./rest-client.ts');
+        return undiciRestClient(found, transport(found), this.#options.lookup ?? systemLookup);
+      },
+      node,
+      types,
+      clock,
+      random,
+      refreshDelayMs: durationMs(config.refreshDelay) ?? 0,
+      requestTimeoutMs: durationMs(config.requestTimeout) ?? DEFAULT_REQUEST_TIMEOUT_MS,
+      log,
+    });
+  }
+}
+
+/** A source that outlives each of its subscriptions; undefined: one that never says anything. */
+function shared(source: XdsSource | undefined): XdsSource {
+  return {
+    watch: (typeUrl, names, watcher) =>
+      source?.watch(typeUrl, names, watcher) ?? { setNames: () => {}, close: () => {} },
+    close: () => {},
+  };
 }
