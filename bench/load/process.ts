@@ -33,6 +33,9 @@ export class BenchProcess implements AsyncDisposable {
     });
     const errors: string[] = [];
     child.stderr!.on('data', (chunk: Buffer) => errors.push(chunk.toString()));
+    child.on('exit', (code, signal) => {
+      if (signal !== 'SIGKILL') console.error(`${argv[0]} ended (${code ?? signal}): ${errors.join('')}`);
+    });
     const deadline = Date.now() + 20_000;
     while (!(await accepts(port))) {
       if (child.exitCode !== null || Date.now() > deadline)
