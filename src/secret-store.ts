@@ -1,17 +1,24 @@
+import { create } from '@bufbuild/protobuf';
+import { SecretSchema } from './api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import type { SecretModel } from './config/secret-model.ts';
-import type { DeclaredSecret, SecretLoad } from './config/secrets/declared-secret.ts';
+import type { DeclaredSecret, SecretDiscovery, SecretLoad } from './config/secrets/declared-secret.ts';
 import type { ResourceDelta } from './config/snapshot.ts';
 import type { Clock, ClockTimer } from './lib/clock.ts';
 import { DirectoryWatch } from './lib/directory-watch.ts';
 import { hash64 } from './lib/hash64.ts';
+import { EntriesClaim, describeSecret, settle, type ClaimedSecret, type SecretClaim } from './secret-claim.ts';
+import { SecretFeed, type SecretConsumer } from './secret-feed.ts';
 import type { ProcessLog } from './telemetry/log.ts';
 import { SDS_STATS, SECRET_FILE_STATS } from './telemetry/stats/secret-stats.ts';
 import type { StatBlock, StatsScope, TextReadout } from './telemetry/stats/stats.ts';
+import type { Subscriber } from './xds/xds-sources.ts';
 
 export interface SecretStoreOptions {
   readonly clock: Clock;
   readonly log: Pick<ProcessLog, 'info' | 'warn'>;
   readonly stats: StatsScope;
+  /** Absent: what a control plane would deliver never comes. */
+  readonly subscriber?: Subscriber;
   /** Secrets that changed while nobody asked. */
   readonly onChange: (delta: ResourceDelta<SecretModel>) => void;
 }
@@ -25,19 +32,27 @@ export interface DeliveredSecret {
   readonly lastUpdated: number;
 }
 
+/** What Envoy calls the version of a secret that has not come. */
+const UNINITIALIZED = 'uninitialized';
+
 /** Files change in bursts: a certificate, then its key. */
 const SETTLE_MS = 100;
 
 const SDS = SDS_STATS.at;
 const FILES = SECRET_FILE_STATS.at;
 
-interface Entry {
+interface Entry extends SecretConsumer, ClaimedSecret {
   declared: DeclaredSecret;
   model: SecretModel | undefined;
   /** As text, to tell whether it changed. */
   text: string;
   directories: readonly string[];
   delivered: DeliveredSecret | undefined;
+  /** ms since the epoch. */
+  readonly sinceMs: number;
+  /** It is part of the configuration that `update` was given last. */
+  isConfigured: boolean;
+  readonly feed: SecretFeed<Entry> | undefined;
   readonly subscription: SubscriptionStats | undefined;
 }
 
@@ -55,11 +70,13 @@ export class SecretStore {
   readonly #options: SecretStoreOptions;
   readonly #files: StatBlock;
   readonly #entries = new Map<string, Entry>();
+  readonly #feeds = new Map<string, SecretFeed<Entry>>();
   readonly #watches = new Map<string, DirectoryWatch>();
   readonly #changed = new Set<string>();
   #timer: ClockTimer | undefined;
   /** Reloads go one after the other, so that an older content never replaces a newer one. */
   #reloading: Promise<void> = Promise.resolve();
+  #isReleasing = false;
   #closed = false;
 
   constructor(options: SecretStoreOptions) {
@@ -72,57 +89,185 @@ export class SecretStore {
     return this.#entries.get(name)?.model;
   }
 
+  /** What discovery has not delivered yet. */
+  get warming(): readonly DeliveredSecret[] {
+    return [...this.#entries.values()].flatMap(({ declared: { subscription }, delivered, sinceMs }) => {
+      if (subscription === undefined || delivered !== undefined) return [];
+      const { resource: name } = subscription;
+      const message = create(SecretSchema, { name });
+      return [{ name, message, versionInfo: UNINITIALIZED, lastUpdated: sinceMs }];
+    });
+  }
+
   /** What discovery has delivered. */
   get delivered(): readonly DeliveredSecret[] {
     return [...this.#entries.values()].flatMap(({ delivered }) => (delivered === undefined ? [] : [delivered]));
   }
 
   /**
-   * Takes over what a new configuration declares; resolves, when all is loaded that can be, to what changed. Secrets
-   * that it has no more stay until `prune`: listeners may still use them.
+   * Takes over what a new configuration declares; resolves, when all is loaded that can be, to what changed. It doesn't
+   * wait for control planes: that is what claims are for. Secrets that the configuration has no more stay until `prune`:
+   * listeners may still use them.
    */
   async update(declared: readonly DeclaredSecret[]): Promise<ResourceDelta<SecretModel>> {
     const set: SecretModel[] = [];
+    for (const entry of this.#entries.values()) entry.isConfigured = false;
     await Promise.all(
       declared.map(async (secret) => {
         const entry = this.#entryOf(secret);
         entry.declared = secret;
-        if (secret.initial === undefined) {
-          if (await this.#load(entry)) set.push(entry.model!);
-        } else if (take(entry, secret.initial)) set.push(secret.initial);
+        entry.isConfigured = true;
+        if (await this.#begin(entry)) set.push(entry.model!);
       }),
     );
     this.#watchAll();
     return { set, remove: [] };
   }
 
-  /** Forgets what the configuration has no more; to be called when nothing uses it. */
-  prune(declared: readonly DeclaredSecret[]): ResourceDelta<SecretModel> {
-    const names = new Set(declared.map(({ name }) => name));
-    const remove = [...this.#entries.keys()].filter((name) => !names.has(name));
-    for (const name of remove) {
-      this.#entries.get(name)?.subscription?.scope.release();
+  /** Forgets what the configuration has no more and nobody claims; to be called when nothing uses it. */
+  prune(): ResourceDelta<SecretModel> {
+    const unused = [...this.#entries].filter(([, { isConfigured, claims }]) => !isConfigured && claims === 0);
+    for (const [name, entry] of unused) {
+      entry.subscription?.scope.release();
       this.#entries.delete(name);
+      this.#leaveFeed(entry);
     }
-    this.#watchAll();
-    return { set: [], remove };
+    if (unused.length > 0) this.#watchAll();
+    return { set: [], remove: unused.map(([name]) => name) };
+  }
+
+  /**
+   * Uses secrets that a resource names which discovery has delivered, from now on: loads or subscribes to what isn't
+   * there. `onReady` is called once, never inside of the call, when all have come, were refused, or
+   * `initial_fetch_timeout` is over. What comes is told to `onChange` before.
+   */
+  claim(secrets: readonly DeclaredSecret[], onReady: () => void): SecretClaim {
+    const entries = secrets.map((secret) => this.#entryOf(secret));
+    for (const entry of entries) if (entry.model === undefined) void this.#beginLate(entry);
+    return new EntriesClaim(entries, onReady, () => this.#scheduleRelease());
   }
 
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    for (const feed of this.#feeds.values()) feed.close();
+    this.#feeds.clear();
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
   }
 
   #entryOf(declared: DeclaredSecret): Entry {
-    let entry = this.#entries.get(declared.name);
-    if (entry === undefined) {
-      const subscription = declared.subscription && this.#subscriptionStats(declared.subscription.resource);
-      entry = { declared, model: undefined, text: '', directories: [], delivered: undefined, subscription };
-      this.#entries.set(declared.name, entry);
-    }
+    const known = this.#entries.get(declared.name);
+    if (known !== undefined) return known;
+    const { subscription, name } = declared;
+    const discovery = subscription?.discovery;
+    const entry: Entry = {
+      declared,
+      model: undefined,
+      text: '',
+      directories: [],
+      delivered: undefined,
+      sinceMs: this.#options.clock.epoch(),
+      isConfigured: false,
+      claims: 0,
+      isSettled: false,
+      waiting: new Set(),
+      feed: discovery && this.#feedOf(subscription!.resource, discovery),
+      subscription:
+        subscription === undefined || discovery !== undefined
+          ? undefined
+          : this.#subscriptionStats(subscription.resource),
+    };
+    this.#entries.set(name, entry);
+    entry.feed?.add(entry);
     return entry;
+  }
+
+  #feedOf(resource: string, discovery: SecretDiscovery): SecretFeed<Entry> | undefined {
+    const { subscriber, stats } = this.#options;
+    let feed = this.#feeds.get(discovery.key);
+    if (feed === undefined && subscriber !== undefined) {
+      feed = new SecretFeed(resource, discovery, {
+        subscriber,
+        stats,
+        onSecrets: (loads, versionInfo) => this.#onDelivered(loads, versionInfo),
+        onSettled: (entries) => {
+          for (const entry of entries) settle(entry);
+        },
+        onRefused: (entry, error) => this.#warn(entry, error),
+      });
+      this.#feeds.set(discovery.key, feed);
+    }
+    return feed;
+  }
+
+  #leaveFeed(entry: Entry): void {
+    const { feed } = entry;
+    if (feed === undefined) return;
+    feed.remove(entry);
+    if (!feed.isUnused) return;
+    feed.close();
+    this.#feeds.delete(entry.declared.subscription!.discovery!.key);
+  }
+
+  /** A feed has a secret: for all that use it in one go. */
+  #onDelivered(loads: readonly (readonly [Entry, SecretLoad])[], versionInfo: string): void {
+    const set: SecretModel[] = [];
+    for (const [entry, load] of loads) {
+      entry.directories = load.directories;
+      entry.delivered = {
+        name: entry.declared.subscription!.resource,
+        message: load.message!,
+        versionInfo,
+        lastUpdated: this.#options.clock.epoch(),
+      };
+      if (take(entry, load.model!)) set.push(load.model!);
+    }
+    this.#watchAll();
+    this.#announce(set);
+    for (const [entry] of loads) settle(entry);
+  }
+
+  /** True: there is another value than before. Of a control plane's secret it doesn't wait for the first one. */
+  async #begin(entry: Entry): Promise<boolean> {
+    const { initial, subscription } = entry.declared;
+    if (subscription?.discovery !== undefined) return false;
+    const isNew = initial === undefined ? await this.#load(entry) : take(entry, initial);
+    settle(entry);
+    return isNew;
+  }
+
+  /** For a claim: what there is is announced at once, the rest when it is loaded. */
+  async #beginLate(entry: Entry): Promise<void> {
+    const { initial } = entry.declared;
+    if (initial !== undefined && take(entry, initial)) {
+      this.#options.onChange({ set: [initial], remove: [] });
+      settle(entry);
+    } else if (await this.#begin(entry)) this.#announce([entry.model!]);
+    this.#watchAll();
+  }
+
+  /** In a while: a successor may claim the same ones. */
+  #scheduleRelease(): void {
+    if (this.#isReleasing || this.#closed) return;
+    this.#isReleasing = true;
+    setImmediate(() => {
+      this.#isReleasing = false;
+      if (this.#closed) return;
+      const delta = this.prune();
+      if (delta.remove.length > 0) this.#options.onChange(delta);
+    });
+  }
+
+  #announce(set: readonly SecretModel[]): void {
+    if (set.length === 0) return;
+    this.#options.log.info('config', `${set.length} ${set.length === 1 ? 'secret has' : 'secrets have'} new content`);
+    this.#options.onChange({ set, remove: [] });
+  }
+
+  #warn({ declared, model }: Entry, error: string): void {
+    const kept = model === undefined ? '' : '; the last good one stays in use';
+    this.#options.log.warn('config', `${describeSecret(declared)} is refused: ${error}${kept}`);
   }
 
   #subscriptionStats(resource: string): SubscriptionStats {
@@ -145,8 +290,7 @@ export class SecretStore {
         lastUpdated: this.#options.clock.epoch(),
       };
     if (load.model !== undefined) return take(entry, load.model);
-    const kept = entry.model === undefined ? '' : '; the last good one stays in use';
-    this.#options.log.warn('config', `${describe(declared)} is refused: ${load.error}${kept}`);
+    this.#warn(entry, load.error);
     return false;
   }
 
@@ -207,13 +351,15 @@ export class SecretStore {
     const affected = [...this.#entries.values()].filter(({ declared, directories }) =>
       [...declared.directories, ...directories].some((directory) => changed.has(directory)),
     );
-    const results = await Promise.all(affected.map(async (entry) => ({ entry, isNew: await this.#load(entry) })));
+    const feeds = new Set(affected.flatMap(({ feed }) => feed ?? []));
+    const files = affected.filter(({ feed }) => feed === undefined);
+    const [results] = await Promise.all([
+      Promise.all(files.map(async (entry) => ({ entry, isNew: await this.#load(entry) }))),
+      ...[...feeds].map((feed) => feed.reread()),
+    ]);
     if (this.#closed) return;
     this.#watchAll();
-    const set = results.filter(({ isNew }) => isNew).map(({ entry }) => entry.model!);
-    if (set.length === 0) return;
-    this.#options.log.info('config', `${set.length} ${set.length === 1 ? 'secret has' : 'secrets have'} new content`);
-    this.#options.onChange({ set, remove: [] });
+    this.#announce(results.filter(({ isNew }) => isNew).map(({ entry }) => entry.model!));
   }
 }
 
@@ -226,10 +372,4 @@ function take(entry: Entry, model: SecretModel): boolean {
   entry.model = model;
   entry.text = text;
   return isNew;
-}
-
-function describe({ subscription, directories, name }: DeclaredSecret): string {
-  if (subscription !== undefined) return `the secret '${subscription.resource}'`;
-  const kind = name.split(':')[1] ?? 'secret';
-  return directories.length === 0 ? `the ${kind}` : `the ${kind} in ${directories.join(', ')}`;
 }

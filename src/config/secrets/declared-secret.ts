@@ -1,3 +1,4 @@
+import type { ConfigSource } from '../../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { Secret } from '../../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import type { SecretModel } from '../secret-model.ts';
 
@@ -11,13 +12,24 @@ export interface DeclaredSecret {
   readonly directories: readonly string[];
   /** Set when it comes from discovery (SDS). */
   readonly subscription: SecretSubscription | undefined;
-  /** Reads it anew. Rejects never. */
+  /** Reads it anew; not for what a control plane delivers. Rejects never. */
   load(): Promise<SecretLoad>;
 }
 
 export interface SecretSubscription {
   /** The name of the resource: `sds.<name>.` in stats. */
   readonly resource: string;
+  /** Undefined: it is in a file, which `load` reads. */
+  readonly discovery: SecretDiscovery | undefined;
+}
+
+/** A secret that a control plane (or an agent) delivers. */
+export interface SecretDiscovery {
+  readonly source: ConfigSource;
+  /** The same for all that come with one subscription: those of the same source, resource and kind. */
+  readonly key: string;
+  /** Reads a serialised Secret that was delivered, and the files that it names. Rejects never. */
+  read(bytes: Uint8Array): Promise<SecretLoad>;
 }
 
 /** The outcome of reading a secret. */

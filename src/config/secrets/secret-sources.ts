@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toBinary, type DescMessage, type Message } from '@bufbuild/protobuf';
+import type { ConfigSource } from '../../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type {
   CertificateValidationContext,
   TlsCertificate,
@@ -59,6 +60,15 @@ const FIELDS: Readonly<Record<Kind, string>> = {
   'ticket-keys': 'session_ticket_keys',
 };
 
+const NOT_DELIVERED: SecretLoad = {
+  model: undefined,
+  error: 'it has not been delivered',
+  outcome: 'failed',
+  directories: [],
+  versionInfo: '',
+  message: undefined,
+};
+
 /**
  * Where the secrets of a configuration come from. Builders ask it for what a TLS context names or holds; what comes
  * from a file or from discovery is declared, so that it can be loaded, watched and handed to the workers by name.
@@ -76,6 +86,11 @@ export class SecretSources {
   /** All that has been asked for by name so far. */
   get declared(): readonly DeclaredSecret[] {
     return [...this.#declared.values()];
+  }
+
+  /** What was declared under this name. */
+  find(name: string): DeclaredSecret | undefined {
+    return this.#declared.get(name);
   }
 
   /** A certificate that stands in a TLS context; `problems` stands at it. */
@@ -201,15 +216,33 @@ export class SecretSources {
           partial,
         );
       case 'apiConfigSource':
-        at.at('api_config_source').error(`unsupported: the secret '${config.name}' by gRPC or REST is not implemented`);
-        return undefined;
       case 'ads':
-        at.at('ads').error(`unsupported: the secret '${config.name}' by ADS is not implemented`);
-        return undefined;
+        return this.#fromControlPlane(kind, config.name, config.sdsConfig!, partial);
       default:
         at.error(`unsupported: the secret '${config.name}' from this config source is not implemented`);
         return undefined;
     }
+  }
+
+  #fromControlPlane(kind: Kind, resource: string, source: ConfigSource, partial: boolean): string {
+    const key = `sds:${kind}:${this.#hash(source)}:${resource}`;
+    const name = `${key}${partial ? ':part' : ''}`;
+    if (!this.#declared.has(name)) {
+      const use = { kind, resource, name, partial };
+      const { types } = this.#options;
+      const read = async (bytes: Uint8Array): Promise<SecretLoad> => {
+        const { readDeliveredSecret } = await import('./delivered-secret.ts');
+        return readDeliveredSecret(use, bytes, types);
+      };
+      this.#declared.set(name, {
+        name,
+        initial: undefined,
+        directories: [],
+        subscription: { resource, discovery: { source, key, read } },
+        load: () => Promise.resolve(NOT_DELIVERED),
+      });
+    }
+    return name;
   }
 
   #fromPath(
@@ -235,7 +268,7 @@ export class SecretSources {
         name,
         initial: undefined,
         directories: [watched ?? dirname(path)],
-        subscription: { resource },
+        subscription: { resource, discovery: undefined },
         load: async () => {
           // Few proxies need it.
           const { loadSecretFile } = await import('./secret-subscription-file.ts');

@@ -1,6 +1,6 @@
 import { defineStats } from './stats.ts';
 
-/** `sds.<secret>.`, beside the text `version_text`. */
+/** `sds.<secret>.` of a secret in a file, beside the text `version_text`. */
 export const SDS_STATS = defineStats({
   counters: [
     'init_fetch_timeout',
@@ -13,6 +13,9 @@ export const SDS_STATS = defineStats({
   gauges: ['update_time', 'version'],
   histograms: { update_duration: 'milliseconds' },
 });
+
+/** The same place, of secrets from a control plane: what their subscription doesn't count itself. */
+export const SDS_ROTATION_STATS = defineStats({ counters: ['key_rotation_failed'] });
 
 /** `outrigger.secret_files.`: certificates, keys and CAs that were read again because their files changed. */
 export const SECRET_FILE_STATS = defineStats({ counters: ['reload', 'reload_failed'] });
