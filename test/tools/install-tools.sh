@@ -2,6 +2,7 @@
 # Installs the real programs that the differential and interop suites run against.
 #   install-tools.sh NAME...      install-tools.sh all
 # names: envoy promtool h2spec grpc-interop autobahn testssl slowhttptest h2load openssl curl ip iptables
+#        go-control-plane istiod pilot-agent
 # Needs, by kind of tool: python3 (2.7 for autobahn), go, apt-get as root. Pinned versions go into ${OUTRIGGER_TOOLS:-~/.cache/outrigger-tools}/bin; what is there already is skipped.
 # All names are tried; the exit status is 1 if any could not be had.
 set -uo pipefail
@@ -38,7 +39,8 @@ deb() { # COMMAND PACKAGE : an apt package that puts COMMAND on the PATH
   DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$2" >>"$log" 2>&1 </dev/null && command -v "$1" >/dev/null
 }
 
-all='envoy promtool h2spec grpc-interop autobahn testssl slowhttptest h2load openssl curl ip iptables'
+all='envoy promtool h2spec grpc-interop autobahn testssl slowhttptest h2load openssl curl ip iptables
+  go-control-plane istiod pilot-agent'
 
 install_one() {
   case $1 in
@@ -84,12 +86,14 @@ SH
   testssl) deb testssl testssl.sh ;;
   h2load) deb h2load nghttp2-client ;;
   ip) deb ip iproute2 ;;
+  go-control-plane | istiod | pilot-agent) # istiod takes six to twelve minutes on two cores
+    need go && OUTRIGGER_TOOLS=$cache bash "$(dirname "$0")/$1.sh" build >>"$log" 2>&1 </dev/null ;;
   slowhttptest | openssl | curl | iptables) deb "$1" "$1" ;;
   *) fail "no tool is called $1 (names: $all)" ;;
   esac
 }
 
-[ $# -gt 0 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2; }
 [ "$1" != all ] || set -- $all
 bad=
 for name; do
