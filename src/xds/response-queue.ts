@@ -40,10 +40,10 @@ export class ResponseQueue<Response> {
       const verdict = this.#process(response);
       if (typeof verdict !== 'string') {
         const stream = this.#stream;
-        const done = response;
+        const processed = response;
         void verdict.then((error) => {
           this.#busy = false;
-          if (stream === this.#stream) this.#finish(done, error);
+          if (stream === this.#stream) this.#finish(processed, error);
           this.#run();
         });
         return;
