@@ -138,7 +138,7 @@ function detailsList(details: Details): string {
   return `<dl>${rows.map(([key, label]) => `<dt>${label}</dt><dd>${escape(details[key])}</dd>`).join('')}</dl>`;
 }
 
-function reviewsList({ podname, reviews }: Reviews): string {
+function reviewsList({ podname, reviews = [] }: Partial<Reviews>): string {
   const items = reviews.map(
     ({ reviewer, text, rating }) =>
       `<blockquote><p>${escape(text)}</p><footer><span>${escape(reviewer)}</span>${ratingOf(rating)}</footer></blockquote>`,
