@@ -53,7 +53,6 @@ export function buildAssignment(
         if (model !== undefined) endpoints.push(model);
       });
     });
-    checkPriorities(localities, problems.at('endpoints'));
   }
   return {
     localities,
@@ -134,16 +133,6 @@ function checkIp(address: AddressModel, problems: Problems): void {
     .error(
       `malformed IP address: ${address.host}. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'`,
     );
-}
-
-function checkPriorities(localities: readonly LocalityModel[], problems: Problems): void {
-  const used = new Set(localities.map((locality) => locality.priority));
-  const highest = Math.max(0, ...used);
-  for (let priority = 0; priority <= highest; priority++)
-    if (!used.has(priority) && localities.length > 0) {
-      problems.error(`priorities must be contiguous from 0: there is none with priority ${priority}`);
-      return;
-    }
 }
 
 /** `envoy.lb: { canary: true }`. */

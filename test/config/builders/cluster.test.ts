@@ -494,7 +494,6 @@ describe('buildCluster', () => {
         'connection_pool_per_downstream_connection',
         'health_checks',
         'lb_subset_config',
-        'load_assignment.policy.drop_overloads',
         'outlier_detection',
         'preconnect_policy',
         'round_robin_lb_config.slow_start_config',
