@@ -157,7 +157,8 @@ describe('tcp_proxy', () => {
 
 describe('network filters', () => {
   test('a limit of connections holds over all workers', async () => {
-    serve = () => {};
+    // Only who reads sees that the other side has ended.
+    serve = (socket) => void socket.resume().on('end', () => socket.end());
     const limit = {
       name: 'limit',
       typed_config: {
