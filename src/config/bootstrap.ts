@@ -7,6 +7,7 @@ import { LocalitySchema, NodeSchema } from '../api/generated/envoy/config/core/v
 import { TypeRegistry } from '../api/type-registry.ts';
 import type { DeprecatedField } from '../api/validate.ts';
 import { MessageValidator } from '../api/validate.ts';
+import type { OverloadModel } from './builders/overload-manager.ts';
 import { checkBootstrap } from './check-bootstrap.ts';
 import type { Problem } from './problem.ts';
 import { Problems } from './problem.ts';
@@ -38,6 +39,7 @@ export interface LoadedBootstrap {
   /** As it was configured, TypedStructs and all: for the /config_dump page. */
   readonly configured: Bootstrap;
   readonly runtime: RuntimeLayers;
+  readonly overload: OverloadModel;
   readonly registry: TypeRegistry;
   /** For what comes later: xDS resources. */
   readonly validator: MessageValidator;
@@ -72,7 +74,7 @@ export async function loadBootstrap(options: BootstrapOptions): Promise<LoadedBo
   const validated = validator.validate(BootstrapSchema, bootstrap);
   const found = new Problems();
   for (const { path, message } of validated.problems) found.list.push({ severity: 'error', path, message });
-  const runtime = checkBootstrap(bootstrap, found);
+  const { runtime, overload } = checkBootstrap(bootstrap, registry, found);
 
   const hasStructs = hasTypedStruct(registry, BootstrapSchema, bootstrap);
   const configured = hasStructs ? clone(BootstrapSchema, bootstrap) : bootstrap;
@@ -82,6 +84,7 @@ export async function loadBootstrap(options: BootstrapOptions): Promise<LoadedBo
     bootstrap,
     configured,
     runtime,
+    overload,
     registry,
     validator,
     problems: [...read, ...withPositions(withoutConsequences(found.list, read), locate)],

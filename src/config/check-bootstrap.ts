@@ -1,11 +1,14 @@
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { typeNameOf } from '../api/any.ts';
+import { typeNameOf, unpackAny } from '../api/any.ts';
 import type { Admin, Bootstrap } from '../api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import {
   AdminSchema,
+  Bootstrap_DynamicResourcesSchema,
   Bootstrap_StaticResourcesSchema,
   BootstrapSchema,
 } from '../api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import type { TypeRegistry } from '../api/type-registry.ts';
+import { buildOverloadManager, type OverloadModel } from './builders/overload-manager.ts';
 import type { Problems } from './problem.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
 import { reportUnsupported } from './unsupported.ts';
@@ -14,6 +17,7 @@ import { reportUnsupported } from './unsupported.ts';
 const SUPPORTED = [
   'node',
   'static_resources',
+  'dynamic_resources',
   'admin',
   'application_log_config',
   'default_regex_engine',
@@ -21,24 +25,49 @@ const SUPPORTED = [
   'stats_config',
   'stats_flush_interval',
   'stats_flush_on_admin',
+  'bootstrap_extensions',
+  'overload_manager',
   // Hints for Envoy's own machinery that mean nothing here, and change nothing that can be seen.
+  'deferred_stat_options',
   'memory_allocator_manager',
   'perf_tracing_file_path',
 ];
+/** Readies Envoy for internal listeners, which are refused where they are configured. */
+const INTERNAL_LISTENER = 'envoy.extensions.bootstrap.internal_listener.v3.InternalListener';
 const GOOGLE_RE2 = 'envoy.extensions.regex_engines.v3.GoogleRE2';
 
 /**
  * Finds what Envoy refuses in a bootstrap beyond the rules of its messages, and what of it is not implemented. Builds
  * the runtime layers on the way.
  */
-export function checkBootstrap(bootstrap: Bootstrap, problems: Problems): RuntimeLayers {
+export function checkBootstrap(
+  bootstrap: Bootstrap,
+  types: TypeRegistry,
+  problems: Problems,
+): { readonly runtime: RuntimeLayers; readonly overload: OverloadModel } {
   reportUnsupported(BootstrapSchema, bootstrap, SUPPORTED, problems);
   checkStaticResources(bootstrap, problems.at('static_resources'));
+  if (bootstrap.dynamicResources !== undefined)
+    reportUnsupported(
+      Bootstrap_DynamicResourcesSchema,
+      bootstrap.dynamicResources,
+      ['lds_config', 'cds_config', 'ads_config'],
+      problems.at('dynamic_resources'),
+    );
   if (bootstrap.admin !== undefined) checkAdmin(bootstrap.admin, problems.at('admin'));
   if (bootstrap.statsFlushInterval !== undefined && bootstrap.statsFlush.case !== undefined)
     problems.at('stats_flush_interval').error('only one of stats_flush_interval or stats_flush_on_admin can be set');
   checkRegexEngine(bootstrap.defaultRegexEngine?.typedConfig, problems.at('default_regex_engine'));
-  return new RuntimeLayers(bootstrap.layeredRuntime, problems.at('layered_runtime'));
+  for (const [index, { name, typedConfig }] of bootstrap.bootstrapExtensions.entries())
+    if (typedConfig === undefined || unpackAny(types, typedConfig).typeName !== INTERNAL_LISTENER)
+      problems
+        .at('bootstrap_extensions')
+        .at(index)
+        .unsupported('typed_config', `the bootstrap extension '${name}' is not implemented`);
+  return {
+    runtime: new RuntimeLayers(bootstrap.layeredRuntime, problems.at('layered_runtime')),
+    overload: buildOverloadManager(bootstrap.overloadManager, types, problems.at('overload_manager')),
+  };
 }
 
 function checkStaticResources({ staticResources }: Bootstrap, problems: Problems): void {
@@ -53,7 +82,8 @@ function checkStaticResources({ staticResources }: Bootstrap, problems: Problems
 }
 
 function checkAdmin(admin: Admin, problems: Problems): void {
-  reportUnsupported(AdminSchema, admin, ['address', 'access_log', 'access_log_path'], problems);
+  // There is no profiler that would write to `profile_path`: /cpuprofiler says so.
+  reportUnsupported(AdminSchema, admin, ['address', 'access_log', 'access_log_path', 'profile_path'], problems);
 }
 
 function checkRegexEngine(config: Any | undefined, problems: Problems): void {

@@ -106,15 +106,22 @@ stats_sinks:
   test.each([
     ['layered_runtime: {layers: [{name: a, disk_layer: {}}]}', 'layered_runtime.layers[0].disk_layer'],
     ['static_resources: {secrets: [{name: a}]}', 'static_resources.secrets'],
-    ['admin: {profile_path: /x}', 'admin.profile_path'],
-    ['dynamic_resources: {}', 'dynamic_resources'],
+    [
+      'overload_manager: {resource_monitors: [{name: a}], actions: [{name: a, triggers: [{name: b, threshold: {value: 0.5}}]}]}',
+      'overload_manager.actions',
+      'overload_manager.resource_monitors[0].typed_config',
+    ],
+    [
+      'bootstrap_extensions: [{name: a, typed_config: {"@type": type.googleapis.com/google.protobuf.Struct}}]',
+      'bootstrap_extensions[0].typed_config',
+    ],
     [
       'default_regex_engine: {name: x, typed_config: {"@type": type.googleapis.com/google.protobuf.Struct}}',
       'default_regex_engine.typed_config',
     ],
-  ])('unsupported: %s', async (configYaml, path) => {
+  ])('unsupported: %s', async (configYaml, ...paths) => {
     const { problems } = await load({ configYaml });
-    expect(problems).toMatchObject([{ severity: 'unsupported', path }]);
+    expect(problems).toMatchObject(paths.map((path) => ({ severity: 'unsupported', path })));
   });
 
   test('unknown fields are only reported where they are allowed', async () => {

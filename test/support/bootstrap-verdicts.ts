@@ -11,6 +11,10 @@ const connectionManager = (fields: string): string =>
   'static_resources: {listeners: [{name: a, address: {socket_address: {address: 127.0.0.1, port_value: 0}}, ' +
   'filter_chains: [{filters: [{name: h, typed_config: {"@type": type.googleapis.com/' +
   `envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, ${fields}}}]}]}]}`;
+const overload = (config: string): string =>
+  'overload_manager: {resource_monitors: [{name: envoy.resource_monitors.global_downstream_max_connections, ' +
+  'typed_config: {"@type": type.googleapis.com/' +
+  `envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig, ${config}}}]}`;
 
 export const ACCEPTED: readonly string[] = [
   'flags_path: 1.5',
@@ -89,6 +93,9 @@ export const ACCEPTED: readonly string[] = [
   'application_log_config: {log_format: {text_format: "[%Y] %v"}}',
   'application_log_config: {log_format: {text_format: "%_"}}',
   'watchdog: {}',
+  String.raw`stats_config: {stats_tags: [{tag_name: a, regex: '^listener(?=\.).*?\.http\.(((?:[_.[:digit:]]*|[_\[\]aAbB[:digit:]]*))\.)'}]}`,
+  overload('max_active_downstream_connections: 5'),
+  'bootstrap_extensions: [{name: x, typed_config: {"@type": type.googleapis.com/udpa.type.v1.TypedStruct, type_url: type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener, value: {buffer_size_kb: 64}}}]\ndeferred_stat_options: {enable_deferred_creation_stats: true}',
 ];
 
 export const REFUSED: readonly string[] = [
@@ -204,6 +211,7 @@ export const REFUSED: readonly string[] = [
   'layered_runtime: {layers: [{name: a}]}',
   'layered_runtime: {layers: [{name: a, static_layer: {x: [1]}}]}',
   'layered_runtime: {layers: [{name: a, static_layer: {x: ~}}]}',
+  overload('max_active_downstream_connections: 0'),
   'stats_flush_on_admin: false',
   'stats_flush_on_admin: true\nstats_flush_interval: 1s',
 ];

@@ -41,6 +41,8 @@ const FIELDS = [
   'bind_to_port',
   'internal_listener',
   'ignore_global_conn_limit',
+  // Overload does nothing to listeners but limit their connections.
+  'bypass_overload_manager',
 ];
 
 const MEBIBYTE = 1 << 20;

@@ -1,4 +1,3 @@
-import { RE2JS } from 're2js';
 import type { StatsConfig, StatsMatcher, TagSpecifier } from '../../api/generated/envoy/config/metrics/v3/stats_pb.js';
 import {
   DEFAULT_STATS_CONFIG,
@@ -7,7 +6,7 @@ import {
   type StatsMatcherModel,
   type TagSpecifierModel,
 } from '../../telemetry/stats/stats-config.ts';
-import { isDefaultTag, noSuchTag } from '../../telemetry/stats/tag-producer.ts';
+import { isDefaultTag, noSuchTag, tagRegex } from '../../telemetry/stats/tag-producer.ts';
 import type { Problems } from '../problem.ts';
 import { buildStringMatcher } from './common.ts';
 
@@ -41,7 +40,7 @@ function buildTag(tag: TagSpecifier, problems: Problems): TagSpecifierModel {
     if (!isDefaultTag(name)) problems.error(noSuchTag(name));
   } else {
     try {
-      RE2JS.compile(regex);
+      tagRegex(regex);
     } catch (error) {
       problems.at('regex').error(`invalid regex: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -1,4 +1,3 @@
-import { RE2JS } from 're2js';
 import { defaultRegexTags, DEFAULT_TOKEN_TAGS, type RegexTag } from './default-tags.ts';
 import type { TagSpecifierModel } from './stats-config.ts';
 
@@ -120,20 +119,42 @@ function regexExtractor({ name, regex, firstStep, except }: RegexTag): TagExtrac
   };
 }
 
+/**
+ * A tag's regex: ECMAScript's, as in Envoy, with POSIX classes such as `[:digit:]`. Throws SyntaxError. It comes from the
+ * bootstrap only, and sees no input but stat names.
+ */
+export function tagRegex(regex: string): RegExp {
+  return new RegExp(
+    regex.replaceAll(/\[:(\w+):\]/g, (all, name: string) => POSIX_CLASSES[name] ?? all),
+    'd',
+  );
+}
+
+const POSIX_CLASSES: Readonly<Record<string, string>> = {
+  alnum: 'a-zA-Z0-9',
+  alpha: 'a-zA-Z',
+  blank: ' \\t',
+  digit: '0-9',
+  lower: 'a-z',
+  punct: '!-\\/:-@\\[-`{-~',
+  space: '\\s',
+  upper: 'A-Z',
+  w: '\\w',
+  xdigit: '0-9a-fA-F',
+};
+
 function customExtractor(name: string, regex: string): TagExtractor {
-  const re2 = RE2JS.compile(regex);
+  const compiled = tagRegex(regex);
   const first = /^\^(\w+)(?:\\\.|\(\?=\\\.\)|\$$)/.exec(regex);
   return {
     name,
     firstStep: first?.[1] ?? '',
     extract(stat) {
-      const matcher = re2.matcher(stat);
-      if (!matcher.find() || re2.groupCount() < 1) return undefined;
-      const removed = matcher.group(1);
-      if (removed === null || removed === '') return undefined;
-      const value = re2.groupCount() > 1 ? matcher.group(2) : null;
-      const start = matcher.start(1);
-      return { value: value === null || value === '' ? removed : value, start, end: start + removed.length };
+      const match = compiled.exec(stat);
+      const removed = match?.[1];
+      if (removed === undefined || removed === '') return undefined;
+      const [start, end] = match!.indices![1]!;
+      return { value: match![2] || removed, start, end };
     },
   };
 }

@@ -87,6 +87,21 @@ describe('custom tags', () => {
     );
   });
 
+  test('regexes are those of ECMAScript, with POSIX classes', () => {
+    const producer = new TagProducer(false, [
+      {
+        kind: 'regex',
+        name: 'prefix',
+        regex: String.raw`^listener(?=\.).*?\.http\.(((?:[_.[:digit:]]*|[_\[\]aAbB[:digit:]]*))\.)`,
+      },
+      { kind: 'regex', name: 'letters', regex: String.raw`x([[:upper:]]+)` },
+    ]);
+    expect(produce(producer, 'listener.0.0.0.0_80.http.0.0.0.0_80.downstream_rq')).toBe(
+      'listener.0.0.0.0_80.http.downstream_rq{prefix=0.0.0.0_80}',
+    );
+    expect(produce(producer, 'a.xABc')).toBe('a.xc{letters=AB}');
+  });
+
   test('Istio takes no default tags and names its own', () => {
     const producer = new TagProducer(false, [
       { kind: 'regex', name: 'cluster_name', regex: String.raw`^cluster\.((.+?(\..+?\.svc\.cluster\.local)?)\.)` },
