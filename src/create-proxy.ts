@@ -113,6 +113,11 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const start = { options: serverOptions, loaded, log: new ProcessLog(log), logOptions: log };
   const { server, problems } = await Server.start(start);
   if (server === undefined) throw new ProxyConfigError(withPositions(problems, loaded.locate));
+  const failures = await server.initialized;
+  if (failures.length > 0) {
+    await server.close();
+    throw new ProxyConfigError(withPositions(failures, loaded.locate));
+  }
   return new Proxy(server, serverOptions, problems);
 }
 

@@ -6,7 +6,7 @@ import type { AdminSources, ConfigDumpSource, ServerStateName } from './admin/so
 import { NodeSchema } from './api/generated/envoy/config/core/v3/base_pb.js';
 import { CertificateReport } from './certificate-report.ts';
 import type { ServerStart } from './cli/run.ts';
-import { ENVOY_VERSION, packageVersion } from './cli/version.ts';
+import { ENVOY_VERSION } from './cli/version.ts';
 import { commandLineOptions } from './command-line-options.ts';
 import type { LoadedBootstrap } from './config/bootstrap.ts';
 import { buildAddress, durationMs } from './config/builders/common.ts';
@@ -15,7 +15,6 @@ import type { AddressModel } from './config/common-model.ts';
 import { Problems, type Problem } from './config/problem.ts';
 import { rawRuntimeValue } from './config/runtime.ts';
 import { buildStaticResources, type StaticResources } from './config/static-resources.ts';
-import { builtinHttpFilters } from './filters/builtin.ts';
 import { builtinNetworkFilters } from './filters/builtin-network.ts';
 import { FilterSlots } from './config/filter-slots.ts';
 import { builtinFilterRegistries } from './filters/filter-registries.ts';
@@ -27,7 +26,13 @@ import { ListenerRegistry } from './proxy/listener/listener-registry.ts';
 import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
 import { ROUTER_STATS } from './proxy/router/router-stats.ts';
 import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discovery/node-dns-resolver.ts';
+import { ControlPlaneTransports } from './control-plane-transports.ts';
+import { createDiscoverySources, userAgent, usesDiscovery } from './discovery-sources.ts';
+import { DynamicConfig } from './dynamic-config.ts';
 import { staticConfigDump } from './static-config-dump.ts';
+import { EdsApi } from './xds/eds-api.ts';
+import { ResourceDecoder } from './xds/resource-decoder.ts';
+import type { XdsSources } from './xds/xds-sources.ts';
 import { SecretStore } from './secret-store.ts';
 import { StatsAggregator } from './telemetry/stats/aggregator.ts';
 import { ThreadStats } from './telemetry/stats/arena.ts';
@@ -79,6 +84,12 @@ export async function startServer(start: ServerStart): Promise<readonly Problem[
     start.log.warn('main', 'caught and eating SIGHUP. See documentation for how to hot restart.'),
   );
   void server.stopped.then(() => process.exit(process.exitCode ?? 0));
+  void server.initialized.then((failures) => {
+    for (const { message } of failures) start.log.critical('main', message);
+    if (failures.length === 0) return;
+    process.exitCode = 1;
+    void server.close();
+  });
   return problems;
 }
 
@@ -104,13 +115,21 @@ export class Server implements AsyncDisposable {
   #loaded: LoadedBootstrap;
   #loadedMs = systemClock.epoch();
   #resources: StaticResources;
-  #certificates = new CertificateReport([], [], () => undefined);
+  /** Undefined: what it reports on has changed. */
+  #certificates: CertificateReport | undefined = undefined;
   /** Clusters that are configured no more, with when they go. */
   readonly #retiring = new Map<string, ClockTimer>();
   readonly #listeners: ListenerRegistry<BuiltListener>;
   readonly #filterSlots: FilterSlots;
   #fleet: WorkerFleet | undefined;
   #admin: AdminServer | undefined;
+  readonly #filters = builtinFilterRegistries();
+  readonly #transports: ControlPlaneTransports;
+  readonly #xds: XdsSources;
+  readonly #endpoints: EdsApi;
+  readonly #dynamic: DynamicConfig;
+  readonly #staticClusters = new Set<string>();
+  #initialized: Promise<readonly Problem[]> = Promise.resolve([]);
   #state: ServerStateName = 'PRE_INITIALIZING';
   #healthCheckFailing = false;
   #closing: Promise<void> | undefined;
@@ -141,12 +160,27 @@ export class Server implements AsyncDisposable {
     this.#serverStats = this.#stats.block(SERVER_STATS, 'server.');
     this.#listenerStats = this.#stats.block(LISTENER_MANAGER_STATS, 'listener_manager.');
     this.#declareStats();
+    this.#transports = new ControlPlaneTransports({ clock: this.#clock, log: start.log, stats: this.#stats });
+    const subscriber = createDiscoverySources({
+      loaded,
+      resources,
+      transports: this.#transports,
+      clock: this.#clock,
+      random: new SystemRandom(),
+      stats: this.#stats,
+      log: start.log,
+    });
+    this.#xds = subscriber;
+    const decoder = new ResourceDecoder(loaded.registry, loaded.validator);
+    this.#endpoints = new EdsApi({ subscriber, types: loaded.registry, validator: loaded.validator, log: start.log });
     this.#secrets = new SecretStore({
       clock: this.#clock,
       log: start.log,
       stats: this.#stats,
+      subscriber,
       onChange: (secrets) => {
-        this.#readCertificates();
+        this.#certificates = undefined;
+        this.#transports.apply(secrets);
         this.#fleet
           ?.apply({ secrets })
           .catch((error: unknown) => start.log.error('config', `cannot apply secrets: ${String(error)}`));
@@ -159,7 +193,20 @@ export class Server implements AsyncDisposable {
       cells: this.#shared,
       stats: this.#stats,
       resolver: (servers) => new NodeDnsResolver(servers, hostsFile, this.#stats.block(DNS_STATS, 'dns.cares.')),
+      endpoints: this.#endpoints,
+      secrets: {
+        wait: (names, ready) => {
+          const { secretSources } = this.#resources;
+          const claim = this.#secrets.claim(
+            names.flatMap((name) => secretSources.find(name) ?? []),
+            ready,
+          );
+          if (claim.isReady) ready();
+          return () => claim.close();
+        },
+      },
       onDelta: (delta) => {
+        if (delta.clusters !== undefined) this.#certificates = undefined;
         this.#fleet
           ?.apply(delta)
           .catch((error: unknown) => start.log.error('upstream', `cannot apply clusters: ${String(error)}`));
@@ -172,9 +219,34 @@ export class Server implements AsyncDisposable {
       assignSlots: (model) => this.#filterSlots.assign(model),
       workers: this.#concurrency,
       drainTimeMs: options.drainTimeSeconds * 1000,
-      apply: async (delta) => (await this.#fleet?.apply(delta)) ?? [],
-      claim: () => ({ isReady: true, waitingFor: [], close: () => undefined }),
+      apply: async (delta) => {
+        this.#certificates = undefined;
+        return (await this.#fleet?.apply(delta)) ?? [];
+      },
+      claim: (built, onReady) => this.#dynamic.claim(built, onReady),
       onFailure: (name, error) => start.log.error('config', `listener '${name}': ${error}`),
+    });
+    this.#dynamic = new DynamicConfig({
+      loaded,
+      secretSources: () => this.#resources.secretSources,
+      secrets: this.#secrets,
+      filters: this.#filters,
+      ticketSeed,
+      clock: this.#clock,
+      stats: this.#stats,
+      log: start.log,
+      subscriber,
+      decoder,
+      clusters: this.#clusters,
+      listeners: {
+        set: (built, versionInfo) => this.#listeners.set(built, versionInfo, true),
+        remove: (name) => this.#listeners.remove(name, true),
+      },
+      apply: async (delta) => this.#fleet?.apply(delta),
+      setRuntimeLayer: (layer, fields, problems) => {
+        this.#loaded.runtime.setDiscovered(layer, fields, problems);
+        if (!problems.hasErrors) this.#applyRuntime();
+      },
     });
   }
 
@@ -191,7 +263,10 @@ export class Server implements AsyncDisposable {
     for (const name of ['main_thread.', 'workers.']) stats.block(WATCHDOG_STATS, name);
   }
 
-  /** Starts a proxy. `server` is undefined when `problems` has errors: nothing was started then. Rejects if it can't listen. */
+  /**
+   * Starts a proxy. `server` is undefined when `problems` has errors: nothing was started then. Rejects if it can't
+   * listen. One that asks control planes is not initialised yet when this resolves.
+   */
   static async start(start: ServerStart): Promise<{ server: Server | undefined; problems: readonly Problem[] }> {
     const ticketSeed = randomBytes(TICKET_SEED_LENGTH);
     const resources = await buildStaticResources(start.loaded, builtinFilterRegistries(), ticketSeed);
@@ -199,7 +274,10 @@ export class Server implements AsyncDisposable {
     if (problems.some(({ severity }) => severity === 'error')) return { server: undefined, problems };
     const server = new Server(start, resources, ticketSeed);
     try {
-      const failures = await server.#run();
+      await server.#boot();
+      server.#initialized = server.#initialize();
+      // Who waits for a control plane can do without for now.
+      const failures = usesDiscovery(start.loaded, resources) ? [] : await server.#initialized;
       if (failures.length > 0) {
         await server.close();
         return { server: undefined, problems: [...problems, ...failures] };
@@ -209,6 +287,11 @@ export class Server implements AsyncDisposable {
       throw error;
     }
     return { server, problems };
+  }
+
+  /** Resolves when the server is live, or has ended before that, to the static listeners that it can't open. */
+  get initialized(): Promise<readonly Problem[]> {
+    return this.#initialized;
   }
 
   /** Resolves when the server has ended, by a signal, POST /quitquitquit or `close()`. */
@@ -244,7 +327,7 @@ export class Server implements AsyncDisposable {
     this.#loadedMs = this.#clock.epoch();
     this.#resources = resources;
     await this.#applySecrets();
-    for (const built of resources.clusters) this.#clusters.set(built, false);
+    this.#setClusters();
     await this.#clusters.initialized();
     await this.#applyClusters();
     const failures = await this.#setListeners();
@@ -257,9 +340,10 @@ export class Server implements AsyncDisposable {
     const names = new Set(this.#resources.clusters.map(({ model }) => model.name));
     const retire = (name: string): void => {
       this.#retiring.delete(name);
+      this.#staticClusters.delete(name);
       this.#clusters.remove(name);
     };
-    for (const name of [...this.#clusters.activeNames, ...this.#clusters.warmingNames]) {
+    for (const name of [...this.#staticClusters]) {
       this.#retiring.get(name)?.cancel();
       this.#retiring.delete(name);
       if (names.has(name)) continue;
@@ -315,16 +399,20 @@ export class Server implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#setState('DRAINING');
     for (const timer of this.#retiring.values()) timer.cancel();
+    this.#dynamic.close();
     this.#listeners.close();
     await this.#fleet?.close();
     this.#clusters.close();
     this.#secrets.close();
+    this.#xds.close();
+    this.#transports.close();
     await this.#admin?.close();
     this.#aggregator.close();
     this.#stopped.resolve();
   }
 
-  async #run(): Promise<readonly Problem[]> {
+  /** What can be asked and told from the start: the admin server, and workers without a configuration. */
+  async #boot(): Promise<void> {
     const { options, loaded, log, logOptions } = this.#start;
     const { bootstrap } = loaded;
     this.#setState('PRE_INITIALIZING');
@@ -340,7 +428,6 @@ export class Server implements AsyncDisposable {
       });
       if (address !== undefined) await this.#admin.listen(address);
     }
-    this.#setState('INITIALIZING');
     const connectionSlot = this.#shared.allocate(connectionCellCount(this.#shared.lanes));
     this.#fleet = await WorkerFleet.start({
       concurrency: this.#concurrency,
@@ -369,21 +456,44 @@ export class Server implements AsyncDisposable {
     });
     this.#serverStats.set(SERVER.concurrency, this.#concurrency);
     this.#applyRuntime();
+  }
+
+  /** Clusters first, those of the bootstrap, then discovered ones; then listeners of both kinds: all as in Envoy. */
+  async #initialize(): Promise<readonly Problem[]> {
+    const { options, log } = this.#start;
     await this.#applySecrets();
-    for (const built of this.#resources.clusters) this.#clusters.set(built, false);
+    const runtime = this.#dynamic.startRuntime();
+    this.#setClusters();
+    // What is subscribed to by now is asked for in this order: the runtime gates what follows.
+    this.#xds.start();
+    await runtime;
+    await this.#clusters.initialized();
+    await this.#dynamic.startClusters();
     await this.#clusters.initialized();
     await this.#applyClusters();
-    await this.#setListeners();
+    if (this.#closing !== undefined) return [];
+    this.#setState('INITIALIZING');
+    await Promise.all([this.#dynamic.startListeners(), this.#setListeners()]);
     await this.#listeners.initialized();
+    if (this.#closing !== undefined) return [];
     const failures = await this.#listeners.start();
-    if (failures.size > 0) return Array.from(failures, ([name, error]) => this.#listenFailure(name, error));
+    const fatal = this.#resources.listeners.filter(({ model }) => failures.has(model.name));
+    if (fatal.length > 0) return fatal.map(({ model }) => this.#listenFailure(model.name, failures.get(model.name)!));
+    for (const [name, error] of failures) log.error('config', `listener '${name}': ${error}`);
     this.#listenerStats.set(LISTENERS.workers_started, 1);
-    this.#setState('LIVE');
+    if (this.#state === 'INITIALIZING') this.#setState('LIVE');
     this.#serverStats.record(SERVER.initialization_time_ms, this.#clock.monotonic() - this.#startedMs);
     this.#aggregator.start();
     if (options.adminAddressPath !== '') this.#admin?.writeAddressFile(options.adminAddressPath);
     log.info('main', 'starting main dispatch loop');
     return [];
+  }
+
+  #setClusters(): void {
+    for (const built of this.#resources.clusters) {
+      this.#staticClusters.add(built.model.name);
+      this.#clusters.set(built, false);
+    }
   }
 
   async #applyClusters(): Promise<void> {
@@ -394,22 +504,24 @@ export class Server implements AsyncDisposable {
   /** Hands the workers what clusters and listeners will use by name. */
   async #applySecrets(): Promise<void> {
     const secrets = await this.#secrets.update(this.#resources.secrets);
-    this.#readCertificates();
+    this.#certificates = undefined;
+    this.#transports.apply(secrets);
     if (secrets.set.length > 0) await this.#fleet?.apply({ secrets });
   }
 
   /** Secrets go after the clusters that used them; listeners have let go of them by then. */
   #pruneSecrets(): void {
     if (this.#retiring.size > 0) return;
-    const secrets = this.#secrets.prune(this.#resources.secrets);
+    const secrets = this.#secrets.prune();
     if (secrets.remove.length > 0) void this.#fleet?.apply({ secrets });
   }
 
-  #readCertificates(): void {
-    const models = this.#resources.clusters.map(({ model }) => model);
-    const listeners = this.#resources.listeners.map(({ model }) => model);
-    this.#certificates = new CertificateReport(models, listeners, (name) => this.#secrets.get(name));
-    this.#refreshCertificateStats();
+  /** The certificates in use, read anew when something has changed. */
+  get #certificateReport(): CertificateReport {
+    const listeners = Array.from(this.#listeners.specs(), ({ model }) => model);
+    return (this.#certificates ??= new CertificateReport(this.#clusters.models(), listeners, (name) =>
+      this.#secrets.get(name),
+    ));
   }
 
   /** Takes over the static listeners; resolves, once the registry has been started, to what can't be opened. */
@@ -433,14 +545,17 @@ export class Server implements AsyncDisposable {
   }
 
   #applyRuntime(): void {
-    const { runtime } = this.#loaded;
+    const { runtime, overload } = this.#loaded;
     const values = runtime.merged();
     const stats = this.#stats.block(RUNTIME_STATS, 'runtime.');
     stats.inc(RUNTIME.load_success);
     stats.set(RUNTIME.num_keys, Object.keys(values).length);
     stats.set(RUNTIME.num_layers, runtime.names.length);
     stats.set(RUNTIME.admin_overrides_active, runtime.hasOverrides ? 1 : 0);
-    void this.#fleet?.apply({ runtime: values });
+    // The overload manager's limit goes before the runtime's.
+    const most = overload.maxDownstreamConnections;
+    const limited = most === undefined ? values : { ...values, 'overload.global_downstream_max_connections': most };
+    void this.#fleet?.apply({ runtime: limited });
   }
 
   #setState(state: ServerStateName): void {
@@ -461,7 +576,7 @@ export class Server implements AsyncDisposable {
 
   #refreshCertificateStats(): void {
     const stats = this.#serverStats;
-    const { firstExpiryMs, firstOcspExpiryMs } = this.#certificates;
+    const { firstExpiryMs, firstOcspExpiryMs } = this.#certificateReport;
     const left = (ms: number, unitMs: number): number => Math.max(0, Math.floor((ms - this.#clock.epoch()) / unitMs));
     stats.set(SERVER.days_until_first_cert_expiring, firstExpiryMs === undefined ? NEVER : left(firstExpiryMs, DAY_MS));
     stats.set(
@@ -493,7 +608,7 @@ export class Server implements AsyncDisposable {
         uptimeMs: () => this.#clock.monotonic() - this.#startedMs,
         commandLineOptions: () => commandLineOptions(options, this.#concurrency),
         node: () => this.#node(),
-        unreadyTargets: () => [],
+        unreadyTargets: () => this.#unreadyTargets(),
       },
       stats: this.#aggregator,
       flushStatsOnAdmin: this.#loaded.bootstrap.statsFlush.case === 'statsFlushOnAdmin',
@@ -505,7 +620,7 @@ export class Server implements AsyncDisposable {
       listeners: {
         listeners: () => Object.entries(this.listeners).map(([name, addresses]) => ({ name, addresses })),
       },
-      certificates: { contexts: () => this.#certificates.contexts, now: () => this.#clock.epoch() },
+      certificates: { contexts: () => this.#certificateReport.contexts, now: () => this.#clock.epoch() },
       configDump: {
         get registry() {
           return dump().registry;
@@ -555,6 +670,17 @@ export class Server implements AsyncDisposable {
     };
   }
 
+  /** By init manager, in Envoy's words. */
+  #unreadyTargets(): { name: string; targets: readonly string[] }[] {
+    if (this.#state !== 'PRE_INITIALIZING' && this.#state !== 'INITIALIZING') return [];
+    const targets = [
+      ...this.#clusters.warmingNames.map((name) => `target Cluster-init-target ${name}`),
+      ...this.#dynamic.waitingFor,
+      ...this.#listeners.waitingFor(),
+    ];
+    return targets.length === 0 ? [] : [{ name: 'init manager Server', targets }];
+  }
+
   /** Stops listeners now, or after the drain time with `graceful`, asking connections to end until then. */
   async #drainListeners(graceful: boolean, inboundOnly: boolean, skipExit: boolean): Promise<void> {
     const stopped = Object.keys(this.listeners).length;
@@ -581,36 +707,21 @@ export class Server implements AsyncDisposable {
 
   #node(): JsonObject {
     const { node } = this.#loaded.bootstrap;
-    const [major, minor, patch] = ENVOY_VERSION.split('.').map(Number) as [number, number, number];
+    const { version, metadata, extensions } = userAgent();
+    const [major, minor, patch] = version.split('.').map(Number) as [number, number, number];
     return {
       ...(node === undefined
         ? { id: '', cluster: '' }
         : (toJson(NodeSchema, node, { useProtoFieldName: true, alwaysEmitImplicit: true }) as JsonObject)),
       user_agent_name: 'envoy',
-      user_agent_build_version: {
-        version: { major_number: major, minor_number: minor, patch },
-        metadata: {
-          'build.type': 'RELEASE',
-          'outrigger.version': packageVersion(),
-          'node.version': process.versions.node,
-        },
-      },
-      extensions: [
-        ...builtinHttpFilters.map(({ name, configType, routeConfigTypes }) => ({
-          name,
-          category: 'envoy.filters.http',
-          type_descriptor: '',
-          disabled: false,
-          type_urls: [...new Set([configType, ...routeConfigTypes])],
-        })),
-        ...builtinNetworkFilters.map(({ name, configType }) => ({
-          name,
-          category: 'envoy.filters.network',
-          type_descriptor: '',
-          disabled: false,
-          type_urls: [configType],
-        })),
-      ],
+      user_agent_build_version: { version: { major_number: major, minor_number: minor, patch }, metadata },
+      extensions: extensions.map(({ name, category, typeUrls }) => ({
+        name,
+        category,
+        type_descriptor: '',
+        disabled: false,
+        type_urls: [...typeUrls],
+      })),
     };
   }
 }

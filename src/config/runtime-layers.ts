@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import type { ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { LayeredRuntime, RuntimeLayer } from '../api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { jsonFromNode } from '../api/config-node.ts';
 import type { Problems } from './problem.ts';
@@ -9,6 +10,16 @@ interface Layer {
   readonly name: string;
   readonly kind: 'static' | 'admin' | 'rtds';
   values: Readonly<Record<string, RuntimeValue>>;
+  readonly discovery: RuntimeDiscovery | undefined;
+}
+
+/** Where the values of a layer come from (RTDS). */
+export interface RuntimeDiscovery {
+  /** Of the layer. */
+  readonly layer: string;
+  /** Of the resource. */
+  readonly name: string;
+  readonly source: ConfigSource;
 }
 
 /**
@@ -36,6 +47,19 @@ export class RuntimeLayers {
   /** The layers' names, lowest first. */
   get names(): readonly string[] {
     return this.#layers.map((layer) => layer.name);
+  }
+
+  /** The layers that are discovered, lowest first. */
+  get discovered(): readonly RuntimeDiscovery[] {
+    return this.#layers.flatMap(({ discovery }) => (discovery === undefined ? [] : [discovery]));
+  }
+
+  /** Replaces the values of a discovered layer; what can't be one is reported to `problems`, and nothing changes then. */
+  setDiscovered(layer: string, fields: JsonObject, problems: Problems): void {
+    const values: Record<string, RuntimeValue> = {};
+    flatten(fields, '', values, problems);
+    const found = this.#layers.find(({ name }) => name === layer);
+    if (found !== undefined && !problems.hasErrors) found.values = values;
   }
 
   /** The winning value of every key; what workers get. */
@@ -82,16 +106,19 @@ function buildLayer(message: RuntimeLayer, problems: Problems): Layer | undefine
     case 'staticLayer': {
       const values: Record<string, RuntimeValue> = {};
       flatten(layerSpecifier.value, '', values, problems.at('static_layer'));
-      return { name, kind: 'static', values };
+      return { name, kind: 'static', values, discovery: undefined };
     }
     case 'adminLayer':
-      return { name, kind: 'admin', values: {} };
+      return { name, kind: 'admin', values: {}, discovery: undefined };
     case 'diskLayer':
       problems.unsupported('disk_layer');
-      return { name, kind: 'static', values: {} };
-    case 'rtdsLayer':
-      problems.unsupported('rtds_layer');
-      return { name, kind: 'rtds', values: {} };
+      return { name, kind: 'static', values: {}, discovery: undefined };
+    case 'rtdsLayer': {
+      const { name: resource, rtdsConfig: source } = layerSpecifier.value;
+      if (source === undefined) problems.at('rtds_layer').at('rtds_config').error('value is required');
+      const discovery = source && { layer: name, name: resource, source };
+      return { name, kind: 'rtds', values: {}, discovery };
+    }
     default:
       return undefined;
   }

@@ -135,7 +135,8 @@ export class LdsApi {
     reportUnsupportedOf(`listener '${name}'`, problems.list, log);
     const error = await listeners.set(built, versionInfo);
     if (error !== '') return error;
-    this.#bytes.set(name, value);
+    // A copy: the bytes may be a small part of a large response, which would stay in memory with them.
+    this.#bytes.set(name, new Uint8Array(value));
     log.info('upstream', `lds: add/update listener '${name}'`);
     return '';
   }

@@ -160,7 +160,8 @@ export class RdsApi {
     // Everybody may have lost interest meanwhile.
     if (this.#entries.get(entry.name) !== entry) return '';
     reportUnsupportedOf(`route configuration '${entry.name}'`, problems.list, log);
-    entry.bytes = bytes;
+    // A copy: the bytes may be a small part of a large response, which would stay in memory with them.
+    entry.bytes = new Uint8Array(bytes);
     entry.accepted = { name: entry.name, message: decoded.configured, versionInfo, lastUpdatedMs: clock.epoch() };
     entry.block.inc(AT.config_reload);
     entry.block.set(AT.config_reload_time_ms, Math.floor(clock.epoch()));

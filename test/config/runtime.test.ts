@@ -94,9 +94,9 @@ describe('layers', () => {
       ],
     ],
     [
-      'other kinds',
+      'a discovered layer without a source',
       [{ name: 'a', rtds_layer: {} }],
-      [{ path: 'layered_runtime.layers[0].rtds_layer', severity: 'unsupported' }],
+      [{ path: 'layered_runtime.layers[0].rtds_layer.rtds_config', severity: 'error' }],
     ],
   ])('%s', (_, json, expected) => {
     expect(layersOf(json).problems.list).toMatchObject(expected);

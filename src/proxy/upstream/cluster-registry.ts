@@ -110,6 +110,11 @@ export class ClusterRegistry implements ClusterControlOwner {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
+  /** Of the active clusters. */
+  models(): readonly ClusterModel[] {
+    return Array.from(this.#active.values(), ({ model }) => model);
+  }
+
   /** Everything that is active: what a new worker starts with. Changes not yet handed out are in it as well. */
   snapshot(): ClusterDelta {
     const clusters = [...this.#active.values()];

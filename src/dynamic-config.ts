@@ -1,0 +1,220 @@
+import type { BuiltListener } from './config/built-listener.ts';
+import { buildListenerResource } from './config/built-listener.ts';
+import type { LoadedBootstrap } from './config/bootstrap.ts';
+import { buildCluster } from './config/builders/cluster.ts';
+import { buildRouteConfig } from './config/builders/route.ts';
+import type { Problems } from './config/problem.ts';
+import type { SecretSources } from './config/secrets/secret-sources.ts';
+import type { SnapshotDelta } from './config/snapshot.ts';
+import type { FilterRegistries } from './filters/filter-registries.ts';
+import type { Clock } from './lib/clock.ts';
+import { listenerTlsContexts, secretNames } from './config/tls-contexts-of.ts';
+import type { ListenerClaim } from './proxy/listener/listener-registry.ts';
+import type { SecretStore } from './secret-store.ts';
+import type { ProcessLog } from './telemetry/log.ts';
+import type { StatsScope } from './telemetry/stats/stats.ts';
+import { CdsApi, type ClusterSink } from './xds/cds-api.ts';
+import { LdsApi, type ListenerSink } from './xds/lds-api.ts';
+import { RdsApi } from './xds/rds-api.ts';
+import { ResourceDecoder } from './xds/resource-decoder.ts';
+import { RtdsApi, type RtdsApiOptions } from './xds/rtds-api.ts';
+import type { Subscriber } from './xds/xds-sources.ts';
+
+export interface DynamicConfigOptions {
+  readonly loaded: LoadedBootstrap;
+  /** Asked anew each time: another bootstrap has others. */
+  readonly secretSources: () => SecretSources;
+  readonly secrets: Pick<SecretStore, 'claim'>;
+  readonly filters: FilterRegistries;
+  readonly ticketSeed: Uint8Array;
+  readonly clock: Clock;
+  /** The root scope of the main thread. */
+  readonly stats: StatsScope;
+  readonly log: ProcessLog;
+  readonly subscriber: Subscriber;
+  readonly decoder: ResourceDecoder;
+  readonly listeners: ListenerSink;
+  readonly clusters: ClusterSink & { has(name: string): boolean };
+  /** Hands a delta to the workers. */
+  apply(delta: SnapshotDelta): Promise<unknown>;
+  /** Takes over a layer of the runtime; see RuntimeLayers.setDiscovered. */
+  readonly setRuntimeLayer: RtdsApiOptions['setLayer'];
+}
+
+/** What listeners, routes and the runtime get from control planes, put together from the bootstrap. */
+export class DynamicConfig {
+  readonly #options: DynamicConfigOptions;
+  readonly #rds: RdsApi;
+  #rtds: RtdsApi | undefined = undefined;
+  #cds: CdsApi | undefined = undefined;
+  #lds: LdsApi | undefined = undefined;
+  /** Of what nothing has been heard yet, with who waits for it. */
+  readonly #waiting = new Map<'CDS' | 'LDS', () => void>();
+  #closed = false;
+
+  constructor(options: DynamicConfigOptions) {
+    this.#options = options;
+    const { decoder, clock, stats, log, filters, loaded, subscriber } = options;
+    this.#rds = new RdsApi({
+      subscriber,
+      decoder,
+      clock,
+      stats,
+      log,
+      apply: (delta) => options.apply(delta),
+      build: (message, problems) =>
+        buildRouteConfig(message, problems, {
+          validateClusters: false,
+          clusterExists: (name) => options.clusters.has(name),
+          types: loaded.registry,
+          isKnownRouteConfig: (typeName) => filters.http.knowsRouteConfig(typeName),
+        }),
+    });
+  }
+
+  /** Undefined: the bootstrap asks for no clusters, or it isn't time yet. */
+  get cds(): Pick<CdsApi, 'versionInfo' | 'describe'> | undefined {
+    return this.#cds;
+  }
+
+  /** Undefined: the bootstrap asks for no listeners, or it isn't time yet. */
+  get lds(): Pick<LdsApi, 'versionInfo' | 'failures'> | undefined {
+    return this.#lds;
+  }
+
+  get routes(): RdsApi['routes'] {
+    return this.#rds.routes;
+  }
+
+  /** Begins to fetch the layers of the runtime that are discovered; resolves when they are there or not to be waited for. */
+  async startRuntime(): Promise<void> {
+    const { loaded, subscriber, decoder, stats, setRuntimeLayer } = this.#options;
+    const layers = loaded.runtime.discovered;
+    if (layers.length === 0) return;
+    this.#rtds = new RtdsApi({ layers, subscriber, decoder, stats, setLayer: setRuntimeLayer });
+    await this.#rtds.initialized();
+  }
+
+  /** Begins to fetch clusters; resolves when the first have come, warming ones included, or are not to be waited for. */
+  async startClusters(): Promise<void> {
+    const { loaded, subscriber, decoder, clock, stats, log, clusters, secretSources, ticketSeed } = this.#options;
+    const source = loaded.bootstrap.dynamicResources?.cdsConfig;
+    if (source === undefined || this.#closed) return;
+    await this.#heardOf('CDS', (onInitialized) => {
+      this.#cds = new CdsApi({
+        source,
+        subscriber,
+        decoder,
+        clock,
+        stats,
+        log,
+        clusters,
+        build: (message, problems) =>
+          buildCluster(message, problems, loaded.registry, { secrets: secretSources(), ticketSeed }),
+        onInitialized,
+      });
+    });
+  }
+
+  /** Begins to fetch listeners; resolves when the first have come, warming ones included, or are not to be waited for. */
+  async startListeners(): Promise<void> {
+    const { loaded, subscriber, decoder, clock, stats, log, listeners } = this.#options;
+    const source = loaded.bootstrap.dynamicResources?.ldsConfig;
+    if (source === undefined || this.#closed) return;
+    await this.#heardOf('LDS', (onInitialized) => {
+      this.#lds = new LdsApi({
+        source,
+        subscriber,
+        decoder,
+        types: loaded.registry,
+        clock,
+        stats,
+        log,
+        listeners,
+        build: (message, configured, problems) => this.#buildListener(message, configured, problems),
+        onInitialized,
+      });
+    });
+  }
+
+  /** Takes what a listener uses, from the moment on that it warms. `onReady` is called once, never inside of the call. */
+  claim({ model, routes }: BuiltListener, onReady: () => void): ListenerClaim {
+    const { secrets, secretSources } = this.#options;
+    const sources = secretSources();
+    const named = secretNames(listenerTlsContexts(model)).flatMap((name) => sources.find(name) ?? []);
+    let left = 0;
+    const onOneReady = (): void => {
+      if (--left === 0) onReady();
+    };
+    const claims: ListenerClaim[] = [];
+    const add = (claim: ListenerClaim): void => {
+      claims.push(claim);
+      if (!claim.isReady) left++;
+    };
+    for (const route of routes) {
+      const target = `target RdsRouteConfigSubscription RDS local-init-target ${route.name}`;
+      let isReady = false;
+      const claim = this.#rds.claim(route, () => {
+        isReady = true;
+        onOneReady();
+      });
+      add({
+        isReady: claim.isReady,
+        get waitingFor() {
+          return claim.isReady || isReady ? [] : [target];
+        },
+        close: () => claim.close(),
+      });
+    }
+    if (named.length > 0) add(secrets.claim(named, onOneReady));
+    return {
+      isReady: left === 0,
+      get waitingFor() {
+        return claims.flatMap(({ waitingFor }) => waitingFor);
+      },
+      close: () => {
+        for (const claim of claims) claim.close();
+      },
+    };
+  }
+
+  /** What keeps the server from being initialised, besides clusters and listeners. */
+  get waitingFor(): readonly string[] {
+    return [
+      ...(this.#rtds?.waitingFor ?? []).map((name) => `target RTDS ${name}`),
+      ...Array.from(this.#waiting.keys(), (kind) => `target ${kind}`),
+    ];
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#rtds?.close();
+    this.#cds?.close();
+    this.#lds?.close();
+    for (const wake of this.#waiting.values()) wake();
+    this.#rds.close();
+  }
+
+  async #heardOf(kind: 'CDS' | 'LDS', start: (onInitialized: () => void) => void): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#waiting.set(kind, resolve);
+      start(resolve);
+    });
+    this.#waiting.delete(kind);
+  }
+
+  #buildListener(
+    message: BuiltListener['message'],
+    configured: BuiltListener['message'],
+    problems: Problems,
+  ): Promise<BuiltListener> {
+    const { loaded, filters, secretSources, ticketSeed, clusters } = this.#options;
+    return buildListenerResource(message, configured, problems, {
+      types: loaded.registry,
+      filters,
+      secrets: secretSources(),
+      ticketSeed,
+      clusterExists: (name) => clusters.has(name),
+    });
+  }
+}
