@@ -83,7 +83,12 @@ beforeEach(() => {
   changes = [];
   removed = [];
   warnings = [];
-  sources = new SecretSources({ types, secrets: [], problems: new Problems(), hasNode: true });
+  sources = new SecretSources({
+    types,
+    secrets: [],
+    problems: new Problems(),
+    discovery: { types, hasNode: true, hasAds: true, isPrimaryCluster: () => true },
+  });
   store = new SecretStore({
     clock,
     stats,

@@ -44,7 +44,12 @@ afterEach(() => {
 });
 
 function newSources(problems = new Problems()): SecretSources {
-  return new SecretSources({ types, secrets: [], problems, hasNode: true });
+  return new SecretSources({
+    types,
+    secrets: [],
+    problems,
+    discovery: { types, hasNode: true, hasAds: false, isPrimaryCluster: () => true },
+  });
 }
 
 function writePair({ certificate, key }: IssuedCertificate, to = dir): void {

@@ -4,6 +4,7 @@ import { buildCluster } from './builders/cluster.ts';
 import { buildStatsConfig } from './builders/stats-config.ts';
 import { buildListenerResource, type BuiltListener } from './built-listener.ts';
 import type { BuiltCluster } from './cluster-model.ts';
+import { configSourceContext } from './config-source-context.ts';
 import { Problems, type Problem } from './problem.ts';
 import type { DeclaredSecret } from './secrets/declared-secret.ts';
 import { SecretSources } from './secrets/secret-sources.ts';
@@ -40,7 +41,7 @@ export async function buildStaticResources(
     types,
     secrets: messages?.secrets ?? [],
     problems: at.at('secrets'),
-    hasNode: bootstrap.node !== undefined && bootstrap.node.id !== '' && bootstrap.node.cluster !== '',
+    discovery: configSourceContext(bootstrap, types),
   });
   const clusters = (messages?.clusters ?? []).map((cluster, i) =>
     buildCluster(cluster, at.at('clusters').at(i), types, { secrets, ticketSeed }),

@@ -128,7 +128,7 @@ function refuse({ name }: TransportSocket, typeName: string, problems: Problems)
 function tlsContext({ types, secrets, ticketSeed }: TransportSocketContext): TlsBuildContext {
   return {
     types,
-    secrets: secrets ?? new SecretSources({ types, secrets: [], problems: new Problems(), hasNode: false }),
+    secrets: secrets ?? new SecretSources({ types, secrets: [], problems: new Problems(), discovery: undefined }),
     ticketSeed: ticketSeed ?? new Uint8Array(),
   };
 }

@@ -13,6 +13,7 @@ import type {
   Secret,
 } from '../../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import type { TypeRegistry } from '../../api/type-registry.ts';
+import { checkConfigSource, type ConfigSourceContext } from '../builders/config-source.ts';
 import { buildSecret } from '../builders/tls/secret.ts';
 import { unnamedCertificate } from '../builders/tls/tls-certificate.ts';
 import { unnamedValidation } from '../builders/tls/validation-context.ts';
@@ -34,8 +35,8 @@ export interface SecretSourcesOptions {
   readonly secrets: readonly Secret[];
   /** Stands at them. */
   readonly problems: Problems;
-  /** Whether the bootstrap names its node by id and cluster: discovery asks for it. */
-  readonly hasNode: boolean;
+  /** Undefined: there is no discovery. */
+  readonly discovery: ConfigSourceContext | undefined;
 }
 
 type Kind = SecretMessage['kind'];
@@ -196,7 +197,8 @@ export class SecretSources {
 
   #fromDiscovery(kind: Kind, config: SdsSecretConfig, problems: Problems, partial: boolean): string | undefined {
     const at = problems.at('sds_config');
-    if (!this.#options.hasNode) {
+    const { discovery } = this.#options;
+    if (discovery?.hasNode !== true) {
       at.error(
         `${WORDS[kind].api}: node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.`,
       );
@@ -217,6 +219,7 @@ export class SecretSources {
         );
       case 'apiConfigSource':
       case 'ads':
+        checkConfigSource(config.sdsConfig, WORDS[kind].api, discovery, at);
         return this.#fromControlPlane(kind, config.name, config.sdsConfig!, partial);
       default:
         at.error(`unsupported: the secret '${config.name}' from this config source is not implemented`);

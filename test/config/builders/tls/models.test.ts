@@ -261,11 +261,11 @@ describe('what is in files or has a name', () => {
     expect(secrets).toMatchObject([{ initial: undefined, subscription: { resource: 'ca' }, directories: [dir] }]);
   });
 
-  test('by gRPC is refused by name', async () => {
+  test('by ADS is refused where there is none', async () => {
     const sds_config = { ads: {} };
     const socket = tls({ common_tls_context: { validation_context_sds_secret_config: { name: 'ca', sds_config } } });
     expect(errors((await build(clusterWith(socket))).problems)).toEqual([
-      "unsupported: the secret 'ca' by ADS is not implemented",
+      'ADS must be configured to support an ADS config source',
     ]);
   });
 });

@@ -1,0 +1,22 @@
+import type { Bootstrap } from '../api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { Cluster_DiscoveryType as DiscoveryType } from '../api/generated/envoy/config/cluster/v3/cluster_pb.js';
+import type { TypeRegistry } from '../api/type-registry.ts';
+import type { ConfigSourceContext } from './builders/config-source.ts';
+
+/** What the config sources of a bootstrap, and of all that it leads to, can rely on. */
+export function configSourceContext(
+  { node, dynamicResources, staticResources }: Bootstrap,
+  types: TypeRegistry,
+): ConfigSourceContext {
+  const primary = new Set(
+    (staticResources?.clusters ?? [])
+      .filter(({ clusterDiscoveryType: type }) => type.case !== 'type' || type.value !== DiscoveryType.EDS)
+      .map(({ name }) => name),
+  );
+  return {
+    types,
+    hasNode: node !== undefined && node.id !== '' && node.cluster !== '',
+    hasAds: dynamicResources?.adsConfig !== undefined,
+    isPrimaryCluster: (name) => primary.has(name),
+  };
+}
