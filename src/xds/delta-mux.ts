@@ -172,6 +172,8 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
     for (const name of added) {
       state.unsubscribe.delete(name);
       state.subscribe.add(name);
+      // Somebody needs it anew: a server that hears of it on the next stream only must not think we are served.
+      state.versions.delete(name);
     }
     for (const name of removed) {
       state.subscribe.delete(name);

@@ -206,6 +206,23 @@ describe('DeltaMux', () => {
     );
   });
 
+  test('whoever wants what others have gets an answer, too, if need be on the next stream', () => {
+    const mux = new DeltaMux(options());
+    const sent: string[] = [];
+    mux.onStreamOpen((request) => sent.push(describeRequest(request)));
+    mux.watch(eds, ['a', 'b'], new Holder());
+    mux.onResponse(response(eds, '1', ['a', 'b']));
+    sent.splice(0);
+    const late = new Holder();
+    mux.watch(eds, ['a'], late);
+    expect(sent.splice(0)).toEqual(['ClusterLoadAssignment n= +[a] -[] {}']);
+    mux.onStreamClosed();
+    mux.onStreamOpen((request) => sent.push(describeRequest(request)));
+    expect(sent.splice(0)).toEqual(['ClusterLoadAssignment n= +[a,b] -[] {"b":"v1"} +node']);
+    mux.onResponse(response(eds, '1', ['a']));
+    expect([...late.held.keys()]).toEqual(['a']);
+  });
+
   test('a refused response leaves the versions as they were', () => {
     const mux = new DeltaMux(options());
     mux.onStreamOpen(() => {});
