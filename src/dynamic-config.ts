@@ -16,7 +16,7 @@ import type { StatsScope } from './telemetry/stats/stats.ts';
 import { CdsApi, type ClusterSink } from './xds/cds-api.ts';
 import { LdsApi, type ListenerSink } from './xds/lds-api.ts';
 import { RdsApi } from './xds/rds-api.ts';
-import { ResourceDecoder } from './xds/resource-decoder.ts';
+import type { ResourceDecoder } from './xds/resource-decoder.ts';
 import { RtdsApi, type RtdsApiOptions } from './xds/rtds-api.ts';
 import type { Subscriber } from './xds/xds-sources.ts';
 

@@ -343,7 +343,7 @@ export class Server implements AsyncDisposable {
       this.#staticClusters.delete(name);
       this.#clusters.remove(name);
     };
-    for (const name of [...this.#staticClusters]) {
+    for (const name of this.#staticClusters) {
       this.#retiring.get(name)?.cancel();
       this.#retiring.delete(name);
       if (names.has(name)) continue;

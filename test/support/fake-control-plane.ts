@@ -23,11 +23,17 @@ export class FakeControlPlane {
   readonly state = new Map<string, Map<string, string>>();
   /** What a request refused: type URL and text. */
   readonly nacks: { readonly typeUrl: string; readonly message: string }[] = [];
+  readonly #encode: (name: string, content: string, typeUrl: string) => Uint8Array;
   #nonce = 0;
   #version = 0;
   /** Per stream: type URL -> what the client wants, and (delta) what it was sent. */
   #wanted = new Map<string, Set<string> | 'all'>();
   #sent = new Map<string, Map<string, string>>();
+
+  /** `encode`: what a content stands for. */
+  constructor(encode: (name: string, content: string, typeUrl: string) => Uint8Array = resourceBytes) {
+    this.#encode = encode;
+  }
 
   set(typeUrl: string, name: string, content: string): void {
     let resources = this.state.get(typeUrl);
@@ -60,7 +66,7 @@ export class FakeControlPlane {
   /** The whole state of a type, as far as it is wanted. */
   response(typeUrl: string): DiscoveryResponse {
     const resources = this.#interesting(typeUrl).map(([name, content]) =>
-      create(AnySchema, { typeUrl, value: resourceBytes(name, content) }),
+      create(AnySchema, { typeUrl, value: this.#encode(name, content, typeUrl) }),
     );
     const versionInfo = String(this.#version);
     return create(DiscoveryResponseSchema, { typeUrl, versionInfo, nonce: String(++this.#nonce), resources });
@@ -106,7 +112,7 @@ export class FakeControlPlane {
       resources: changed.map(([name, content]) => ({
         name,
         version: content,
-        resource: create(AnySchema, { typeUrl, value: resourceBytes(name, content) }),
+        resource: create(AnySchema, { typeUrl, value: this.#encode(name, content, typeUrl) }),
       })),
     });
   }
