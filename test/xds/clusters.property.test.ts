@@ -98,7 +98,7 @@ class SotwServer extends Server {
   pushClusters(): void {
     if (!this.#open) return;
     const removed = [...this.#held].filter((name) => !this.clusters.has(name));
-    this.#held = new Set([...this.clusters.keys()]);
+    this.#held = new Set(this.clusters.keys());
     this.tookClusters(this.clusters.keys(), removed);
     this.#send(
       cds,
