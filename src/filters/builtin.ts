@@ -29,6 +29,12 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/buffer.ts')).buffer),
   },
   {
+    name: 'envoy.filters.http.compressor',
+    configType: 'envoy.extensions.filters.http.compressor.v3.Compressor',
+    routeConfigTypes: ['envoy.extensions.filters.http.compressor.v3.CompressorPerRoute'],
+    load: async () => erase((await import('./http/compressor.ts')).compressor),
+  },
+  {
     name: 'envoy.filters.http.header_mutation',
     configType: 'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation',
     routeConfigTypes: ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute'],

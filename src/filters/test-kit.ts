@@ -1,4 +1,4 @@
-import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { createRegistry, fromJson, type DescMessage, type JsonValue } from '@bufbuild/protobuf';
 import { ConfigError, type ConfigType } from './config-type.ts';
 import {
   CollectBody,
@@ -25,6 +25,8 @@ import { KitStreamInfo } from './test-kit/kit-stream-info.ts';
 export interface FilterTestOptions {
   /** The filter's config as JSON (of its message, for a filter configured by one). Default: `{}`. */
   readonly config?: unknown;
+  /** The messages that an Any in a config may hold, written with `@type`. */
+  readonly types?: readonly DescMessage[];
   /** The route's override; or all of them, from least (virtual host) to most specific. */
   readonly routeConfig?: unknown;
   readonly routeConfigs?: readonly unknown[];
@@ -81,24 +83,24 @@ export async function testFilter<Config, RouteConfig, ParsedRouteConfig>(
     log: { debug() {}, info() {}, warn() {}, error() {} },
     sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
   };
-  const config = readConfig(type.config, options.config ?? {});
+  const config = readConfig(type.config, options.config ?? {}, options.types);
   await type.prepare?.(config);
   const create = type.create(config, context);
   const overrides = options.routeConfigs ?? (options.routeConfig === undefined ? [] : [options.routeConfig]);
   const routeConfigs = overrides.map((json) => {
     if (type.routeConfig === undefined && type.compileRoute === undefined)
-      return readConfig(type.config as unknown as ConfigType<RouteConfig>, json);
+      return readConfig(type.config as unknown as ConfigType<RouteConfig>, json, options.types);
     if (type.routeConfig === undefined) throw new ConfigError(`${type.name} has no per-route config`);
-    const parsed = readConfig(type.routeConfig, json);
+    const parsed = readConfig(type.routeConfig, json, options.types);
     return type.compileRoute?.(parsed, context, config) ?? (parsed as unknown as RouteConfig);
   });
   return new FilterTest(create as FilterForStream<unknown>, routeConfigs, options, clock, stats);
 }
 
-function readConfig<Config>(type: ConfigType<Config>, json: unknown): Config {
+function readConfig<Config>(type: ConfigType<Config>, json: unknown, types: readonly DescMessage[] = []): Config {
   if (type.desc === undefined) return readJsonConfig(type, json);
   try {
-    return fromJson(type.desc, json as JsonValue) as Config;
+    return fromJson(type.desc, json as JsonValue, { registry: createRegistry(...types) }) as Config;
   } catch (error) {
     throw new ConfigError(error instanceof Error ? error.message : String(error));
   }
