@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { XdsServer } from '../xds-server/xds-server.ts';
 import { createMeshAuthority } from './mesh-authority.ts';
-import { GATEWAY_PORT, shiftPorts, WORKLOADS, XDS_PORT, type Workload } from './workloads.ts';
+import { allPorts, GATEWAY_PORT, shiftPorts, WORKLOADS, XDS_PORT, type Workload } from './workloads.ts';
 
 const HERE = import.meta.dirname;
 const PROXY = join(HERE, '../../bin/outrigger');
@@ -23,6 +24,8 @@ export interface BookinfoOptions {
   readonly proxy?: string;
   /** A line for whatever happens. */
   readonly log: (line: string) => void;
+  /** Aborted while it starts: ends what has been started, and rejects. */
+  readonly signal?: AbortSignal;
 }
 
 /** The bookstore: six services, a sidecar beside each, a gateway, and the control plane (in this process). */
@@ -34,7 +37,7 @@ export class Bookinfo implements AsyncDisposable {
   readonly #stack = new AsyncDisposableStack();
 
   private constructor(options: BookinfoOptions) {
-    this.#options = { portOffset: 0, proxy: PROXY, ...options };
+    this.#options = { portOffset: 0, proxy: PROXY, signal: new AbortController().signal, ...options };
     this.url = `http://127.0.0.1:${GATEWAY_PORT + this.#options.portOffset}`;
   }
 
@@ -76,6 +79,7 @@ export class Bookinfo implements AsyncDisposable {
 
   async #start(): Promise<void> {
     const { live, portOffset, log } = this.#options;
+    await demandPorts(portOffset);
     await this.#layOut();
     const bootstrap = join(this.#stack.adopt(await mkdtemp(join(tmpdir(), 'bookinfo-')), remove), 'bootstrap.yaml');
     await writeFile(bootstrap, shiftPorts(await readFile(join(HERE, 'bootstrap.yaml'), 'utf8'), portOffset));
@@ -150,6 +154,7 @@ export class Bookinfo implements AsyncDisposable {
     const deadline = performance.now() + READY_MS;
     for (;;) {
       const { exitCode = null, signalCode = null } = this.#processes.get(name) ?? {};
+      this.#options.signal.throwIfAborted();
       if (exitCode !== null || signalCode !== null) throw new Error(`${name} could not start`);
       const response = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
       await response?.arrayBuffer();
@@ -175,6 +180,19 @@ function secrets(name: string, content: object): string {
 
 function inline(text: string): { inline_string: string } {
   return { inline_string: text };
+}
+
+/** Rejects if another program listens on a port that the mesh needs: better than seven proxies that wait. */
+async function demandPorts(offset: number): Promise<void> {
+  for (const port of new Set(allPorts())) {
+    const server = createServer();
+    server.listen(port + offset, '127.0.0.1');
+    await once(server, 'listening').catch(() => {
+      throw new Error(`127.0.0.1:${port + offset} is needed, and another program has it (see --port-offset)`);
+    });
+    server.close();
+    await once(server, 'close');
+  }
 }
 
 async function remove(path: string): Promise<void> {

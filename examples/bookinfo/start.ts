@@ -18,13 +18,27 @@ const log = (line: string): void => {
   if (!quiet && (values.verbose || !/^xds: .* (<-|has left)/.test(line))) console.log(line);
 };
 
+const ending = new AbortController();
+let bookinfo: Bookinfo | undefined;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    // Ctrl-C under npm arrives twice: from the terminal, and passed on by npm.
+    if (ending.signal.aborted) return;
+    quiet = true;
+    ending.abort();
+    // While it still starts, the start ends everything.
+    void bookinfo?.[Symbol.asyncDispose]().then(() => process.exit(0));
+  });
+
 console.log('Starting six services, seven proxies and a control plane ...');
-const bookinfo = await Bookinfo.start({
+bookinfo = await Bookinfo.start({
   live,
   portOffset: Number(values['port-offset']),
   ...(values.proxy !== undefined && { proxy: values.proxy }),
   log,
+  signal: ending.signal,
 }).catch((error: unknown) => {
+  if (ending.signal.aborted) process.exit(0);
   console.error(`The bookstore could not start: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(1);
 });
@@ -48,13 +62,3 @@ Rules to copy into it:
   ${copy('ratings-delay', 'ratings')}          # ratings take 7 seconds
   ${copy('ratings', 'ratings')}                # ratings work again
 `);
-
-let ending = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.on(signal, () => {
-    // Ctrl-C under npm arrives twice: from the terminal, and passed on by npm.
-    if (ending) return;
-    ending = true;
-    quiet = true;
-    void bookinfo[Symbol.asyncDispose]().then(() => process.exit(0));
-  });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bookinfo } from '../../examples/bookinfo/bookinfo.ts';
-import { GATEWAY_PORT, WORKLOADS, XDS_PORT } from '../../examples/bookinfo/workloads.ts';
+import { allPorts, WORKLOADS } from '../../examples/bookinfo/workloads.ts';
 import { eventually } from '../support/eventually.ts';
 import { OUTRIGGER } from '../support/proxy-process.ts';
 import { subjectName } from '../support/subject.ts';
@@ -32,12 +32,7 @@ const isFree = (port: number): Promise<boolean> =>
 async function freeOffset(): Promise<number> {
   for (;;) {
     const offset = 500 + Math.floor(Math.random() * 10_000);
-    const ports = [
-      GATEWAY_PORT,
-      XDS_PORT,
-      ...WORKLOADS.flatMap(({ adminPort }) => [adminPort - 2, adminPort - 1, adminPort]),
-    ];
-    if ((await Promise.all(ports.map((port) => isFree(port + offset)))).every(Boolean)) return offset;
+    if ((await Promise.all(allPorts().map((port) => isFree(port + offset)))).every(Boolean)) return offset;
   }
 }
 
@@ -230,7 +225,7 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
       return resource!['tls_certificate'] ?? resource!['validation_context']!;
     };
     const ca = secret('secrets.yaml')['trusted_ca']!.inline_string;
-    const ratings = WORKLOADS.find(({ name }) => name === 'ratings')!.adminPort - 1 + offset;
+    const ratings = WORKLOADS.find(({ name }) => name === 'ratings')!.inboundPort + offset;
     const get = async (options: ConnectionOptions): Promise<string> =>
       new Promise((resolve) => {
         const socket = connectTls({
