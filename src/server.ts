@@ -29,6 +29,7 @@ import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discover
 import { ControlPlaneTransports } from './control-plane-transports.ts';
 import { createDiscoverySources, userAgent, usesDiscovery } from './discovery-sources.ts';
 import { DynamicConfig } from './dynamic-config.ts';
+import { dynamicConfigDump } from './dynamic-config-dump.ts';
 import { staticConfigDump } from './static-config-dump.ts';
 import { EdsApi } from './xds/eds-api.ts';
 import { ResourceDecoder } from './xds/resource-decoder.ts';
@@ -587,12 +588,14 @@ export class Server implements AsyncDisposable {
 
   /** The configuration as it stands now. */
   #configDump(): ConfigDumpSource {
-    return staticConfigDump(
+    const bootstrap = staticConfigDump(
       this.#loaded,
       this.#loadedMs,
       () => this.#fleet?.snapshot.hosts.values() ?? [],
-      () => this.#secrets.delivered,
+      this.#secrets,
     );
+    const { registry: types } = this.#loaded;
+    return dynamicConfigDump(bootstrap, { types, dynamic: this.#dynamic, listeners: this.#listeners });
   }
 
   /** What the admin pages see of this server. */

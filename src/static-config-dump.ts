@@ -30,7 +30,7 @@ export function staticConfigDump(
   loaded: LoadedBootstrap,
   loadedAt: number,
   hostSets: () => Iterable<HostSetModel>,
-  delivered: () => readonly DeliveredSecret[],
+  secrets: { readonly delivered: readonly DeliveredSecret[]; readonly warming: readonly DeliveredSecret[] },
 ): ConfigDumpSource {
   const { configured } = loaded;
   const resources = configured.staticResources;
@@ -40,6 +40,11 @@ export function staticConfigDump(
     message: redact(loaded.registry, desc, message),
     versionInfo: '',
     lastUpdated: loadedAt,
+  });
+  const dumpSecret = ({ name, message, versionInfo, lastUpdated }: DeliveredSecret): DumpedResource => ({
+    ...dumped(name, SecretSchema, message),
+    versionInfo,
+    lastUpdated,
   });
   const listeners = resources?.listeners ?? [];
   return {
@@ -60,18 +65,20 @@ export function staticConfigDump(
       static: listeners.flatMap(inlineRoutes).map((route) => dumped(route.name, RouteConfigurationSchema, route)),
       dynamic: [],
     }),
-    endpoints: () => ({
-      static: Array.from(hostSets(), (set) => dumped(set.cluster, ClusterLoadAssignmentSchema, loadAssignment(set))),
-      dynamic: [],
-    }),
+    endpoints: () => {
+      const names = new Set(resources?.clusters.map(({ name }) => name));
+      const sets = [...hostSets()];
+      const dumpSet = (set: HostSetModel): DumpedResource =>
+        dumped(set.cluster, ClusterLoadAssignmentSchema, loadAssignment(set));
+      return {
+        static: sets.filter(({ cluster }) => names.has(cluster)).map(dumpSet),
+        dynamic: sets.filter(({ cluster }) => !names.has(cluster)).map(dumpSet),
+      };
+    },
     secrets: () => ({
       static: (resources?.secrets ?? []).map((secret) => dumped(secret.name, SecretSchema, secret)),
-      active: delivered().map(({ name, message, versionInfo, lastUpdated }) => ({
-        ...dumped(name, SecretSchema, message),
-        versionInfo,
-        lastUpdated,
-      })),
-      warming: [],
+      active: secrets.delivered.map(dumpSecret),
+      warming: secrets.warming.map(dumpSecret),
     }),
   };
 }

@@ -217,6 +217,7 @@ function errorJson(error: NonNullable<DumpedResource['error']>): JsonObject {
     ...(error.failedConfiguration === undefined ? {} : { failed_configuration: error.failedConfiguration }),
     last_update_attempt: timestamp(error.lastUpdateAttempt),
     details: error.details,
+    ...(error.versionInfo !== undefined && error.versionInfo !== '' && { version_info: error.versionInfo }),
   };
 }
 

@@ -88,6 +88,8 @@ export interface DumpedResource {
     readonly failedConfiguration?: JsonObject;
     readonly lastUpdateAttempt: number;
     readonly details: string;
+    /** Of the update that was refused. */
+    readonly versionInfo?: string;
   };
 }
 

@@ -64,6 +64,7 @@ interface Entry {
 export class RdsApi {
   readonly #options: RdsApiOptions;
   readonly #entries = new Map<string, Entry>();
+  #closed = false;
 
   constructor(options: RdsApiOptions) {
     this.#options = options;
@@ -92,6 +93,7 @@ export class RdsApi {
   }
 
   close(): void {
+    this.#closed = true;
     for (const { subscription } of this.#entries.values()) subscription?.close();
     this.#entries.clear();
   }
@@ -123,10 +125,15 @@ export class RdsApi {
   }
 
   #close(entry: Entry): void {
+    if (this.#closed) return;
     this.#entries.delete(entry.name);
     entry.subscription?.close();
     entry.scope.release();
-    if (entry.accepted !== undefined) void this.#options.apply({ routes: { set: [], remove: [entry.name] } });
+    if (entry.accepted === undefined) return;
+    const { apply, log } = this.#options;
+    apply({ routes: { set: [], remove: [entry.name] } }).catch((error: unknown) =>
+      log.warn('config', `cannot take back the routes '${entry.name}': ${String(error)}`),
+    );
   }
 
   /** A removal is ignored, as in Envoy: whoever names the routes still needs them. */

@@ -1,8 +1,11 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { createProxy } from '../../src/index.ts';
 import { adsBootstrap, assignment, edsCluster, rdsListener, routesTo } from '../support/ads-config.ts';
 import { AdsServer } from '../support/ads-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { HttpClient } from '../support/http-client.ts';
 import { ScriptedUpstream } from '../support/scripted-upstream.ts';
 
 /** A whole service: listener `in` -> routes `r` -> cluster `c` -> this port. */
@@ -37,4 +40,210 @@ describe.each([
     expect(proxy.stat('server.state')).toBe(0);
     await eventually('the acknowledgements', () => ads.requests.length >= 8);
   });
+
+  test('changes land under traffic, and no request fails', async () => {
+    await using one = await ScriptedUpstream.start();
+    await using two = await saying('two');
+    await using ads = await AdsServer.start();
+    serve(ads, one.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }), concurrency: 1 });
+    const port = proxy.port('in');
+    const bodies = new Set<string>();
+    let failed = 0;
+    let stopped = false;
+    const traffic = (async () => {
+      while (!stopped) {
+        const response = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
+        if (response?.status !== 200) failed++;
+        else bodies.add(await response.text());
+      }
+    })();
+    const reaches = (text: string) =>
+      eventually(text, async () => (await (await fetch(`http://127.0.0.1:${port}/`)).text()) === text);
+    // The endpoints, then the route, then the listener.
+    ads.set('eds', 'c', assignment('c', two.port));
+    await reaches('two');
+    ads.change((set) => {
+      set('cds', 'd', edsCluster('d'));
+      set('eds', 'd', assignment('d', one.port));
+    });
+    await eventually('the cluster', () => proxy.stat('cluster.d.membership_total') === 1);
+    ads.set('rds', 'r', routesTo('r', 'd'));
+    await reaches('upstream');
+    ads.change((set) => {
+      set('rds', 's', routesTo('s', 'c'));
+      set('lds', 'in', rdsListener('in', 's'));
+    });
+    await reaches('two');
+    stopped = true;
+    await traffic;
+    expect(failed).toBe(0);
+    expect([...bodies].toSorted()).toEqual(['two', 'upstream']);
+    expect(proxy.stat('listener_manager.listener_in_place_updated')).toBe(1);
+    expect(ads.plane.nacks).toEqual([]);
+  });
+
+  test('a response that is bad in part: the good is served, and the refusal names the bad', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    const unknown = {
+      name: 'nope',
+      typed_config: { '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext' },
+    };
+    const bad = rdsListener('bad', 'r', { hcm: { http_filters: [unknown] } });
+    ads.set('lds', 'bad', bad);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const response = await fetch(`http://127.0.0.1:${proxy.port('in')}/`);
+    expect(response.status).toBe(200);
+    await eventually('the refusal', () => ads.nacks('lds').length > 0);
+    expect(ads.nacks('lds')[0]).toMatch(/^Error adding\/updating listener\(s\) bad: .*nope.*\n$/s);
+    expect(proxy.stat('listener_manager.lds.update_rejected')).toBe(1);
+    const dump = await configDump(proxy.adminPort!, 'dynamic_listeners');
+    const shown = dump.find(({ name }) => name === 'bad');
+    expect(shown).toMatchObject({ error_state: { details: expect.stringContaining('nope') as string } });
+    expect(shown).not.toHaveProperty('active_state');
+  });
+
+  test('a listener warms until its routes have come, and its predecessor serves until then', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const port = proxy.port('in');
+    ads.withheld.add('rds');
+    ads.change((set) => {
+      set('lds', 'in', rdsListener('in', 'late'));
+      set('lds', 'other', rdsListener('other', 'late'));
+      set('rds', 'late', {
+        name: 'late',
+        virtual_hosts: [
+          { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, direct_response: { status: 418 } }] },
+        ],
+      });
+    });
+    await eventually('warming', () => proxy.stat('listener_manager.total_listeners_warming') === 2);
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    const dump = await configDump(proxy.adminPort!, 'dynamic_listeners');
+    expect(dump.map(({ name, ...states }) => [name, Object.keys(states)])).toEqual([
+      ['in', ['active_state', 'warming_state']],
+      ['other', ['warming_state']],
+    ]);
+    ads.withheld.clear();
+    ads.push();
+    await eventually('the routes', async () => (await fetch(`http://127.0.0.1:${port}/`)).status === 418);
+    expect((await fetch(`http://127.0.0.1:${proxy.port('other')}/`)).status).toBe(418);
+    expect(proxy.stat('listener_manager.total_listeners_warming')).toBe(0);
+  });
+
+  test('who waited for initial_fetch_timeout goes on without', async () => {
+    await using ads = await AdsServer.start();
+    serve(ads, 1);
+    ads.withheld.add('rds');
+    ads.set('lds', 'in', rdsListener('in', 'never', { timeout: '0.05s' }));
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    expect((await fetch(`http://127.0.0.1:${proxy.port('in')}/`)).status).toBe(404);
+    expect(proxy.stat('http.in.rds.never.init_fetch_timeout')).toBe(1);
+  });
+
+  test('a silent control plane: the proxy serves what it has after the timeout', async () => {
+    await using ads = await AdsServer.start();
+    ads.silent = true;
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta, timeout: '0.05s' }) });
+    expect(proxy.stat('server.state')).toBe(0);
+    expect(proxy.stat('cluster_manager.cds.init_fetch_timeout')).toBe(1);
+    expect(proxy.stat('listener_manager.lds.init_fetch_timeout')).toBe(1);
+  });
+
+  test('a removed listener takes no connections any more, and those that it has end in time', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }), drainTimeSeconds: 1 });
+    const port = proxy.port('in');
+    using client = HttpClient.connect(port);
+    expect((await client.get('/').response()).status).toBe(200);
+    ads.remove('lds', 'in');
+    await eventually('the removal', () => proxy.stat('listener_manager.listener_removed') === 1);
+    await eventually('the port to close', () =>
+      fetch(`http://127.0.0.1:${port}/`).then(
+        () => false,
+        () => true,
+      ),
+    );
+    expect(proxy.stat('listener_manager.total_listeners_active')).toBe(0);
+    expect(proxy.stat('listener_manager.total_listeners_draining')).toBe(1);
+    await eventually('the drain', () => proxy.stat('listener_manager.total_listeners_draining') === 0);
+    expect(proxy.stat('http.in.rds.r.update_success')).toBeUndefined();
+  });
+
+  test('a control plane that goes away and comes back', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const get = async () => (await fetch(`http://127.0.0.1:${proxy.port('in')}/`)).status;
+    ads.dropStreams();
+    await eventually('the end of the stream', () => proxy.stat('control_plane.connected_state') === 0);
+    expect(await get()).toBe(200);
+    ads.set('rds', 'r', { name: 'r', virtual_hosts: [] });
+    await eventually('the new routes', async () => (await get()) === 404);
+    expect(proxy.stat('listener_manager.listener_modified')).toBe(0);
+    expect(ads.plane.nacks).toEqual([]);
+  });
+
+  test('many changes in a row: the last one holds, and no request fails', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const port = proxy.port('in');
+    for (let i = 0; i < 200; i++) {
+      const header = { header: { key: 'x-change', value: String(i) } };
+      ads.set('rds', 'r', routesTo('r', 'c', { response_headers_to_add: [header] }));
+      if (i % 10 === 0) ads.set('lds', 'in', rdsListener('in', 'r', { hcm: { server_name: `server ${i}` } }));
+      if (i % 5 === 0) expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    }
+    await eventually('the last change', async () => {
+      const { headers } = await fetch(`http://127.0.0.1:${port}/`);
+      return headers.get('x-change') === '199' && headers.get('server') === 'server 190';
+    });
+    expect(ads.plane.nacks).toEqual([]);
+  });
+
+  test('/config_dump shows versions and states; unchanged resources cost nothing', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const [cluster] = await configDump(proxy.adminPort!, 'dynamic_active_clusters');
+    expect(cluster).toMatchObject({ cluster: { name: 'c', type: 'EDS' }, version_info: expect.any(String) as string });
+    const [listener] = await configDump(proxy.adminPort!, 'dynamic_listeners');
+    expect(listener).toMatchObject({ name: 'in', active_state: { listener: { name: 'in' } } });
+    const [routes] = await configDump(proxy.adminPort!, 'dynamic_route_configs');
+    expect(routes).toMatchObject({ route_config: { name: 'r' }, version_info: expect.any(String) as string });
+    const [endpoints] = await configDump(proxy.adminPort!, 'dynamic_endpoint_configs', '&include_eds');
+    expect(endpoints).toMatchObject({ endpoint_config: { cluster_name: 'c' } });
+    expect(await configDump(proxy.adminPort!, 'static_clusters')).toMatchObject([{ cluster: { name: 'xds' } }]);
+  });
 });
+
+/** An upstream with an answer of its own. */
+async function saying(text: string): Promise<AsyncDisposable & { readonly port: number }> {
+  const server = createServer((_, response) => response.end(text)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as { port: number }).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** A list of the dump. */
+async function configDump(port: number, resource: string, more = ''): Promise<Record<string, unknown>[]> {
+  const response = await fetch(`http://127.0.0.1:${port}/config_dump?resource=${resource}${more}`);
+  const { configs } = (await response.json()) as { configs: Record<string, unknown>[] };
+  return configs.map(({ '@type': _type, ...rest }) => rest);
+}
