@@ -69,8 +69,9 @@ class Watching {
     this.#watcher = watcher;
     const { clock, path, watchedDirectory } = options;
     this.#directory = new DirectoryWatch(watchedDirectory ?? dirname(path), clock, () => {
-      this.#timer?.cancel();
-      this.#timer = clock.setTimer(SETTLE_MS, () => {
+      // Not put off by further changes: there may be no end of them in a directory that others write to.
+      this.#timer ??= clock.setTimer(SETTLE_MS, () => {
+        this.#timer = undefined;
         this.#reading = this.#reading.then(() => this.#refresh(false));
       });
     });
