@@ -38,6 +38,11 @@ export interface DeprecatedField {
 
 const WRAPPER = /^google\.protobuf\.\w+Value$/;
 
+/** Fields that have no rules any more in Envoy's API; the .proto files of our dependency are older. */
+const DROPPED_RULES: ReadonlySet<string> = new Set([
+  'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig.resolvers',
+]);
+
 /**
  * Runs the `validate.rules` that stand in the descriptors, on a message and on all that it holds, including what its
  * Anys hold as far as their types are loaded; and Envoy's own general rules: durations are not negative, fields that
@@ -79,7 +84,8 @@ export class MessageValidator {
   }
 
   #planField(field: DescField): FieldPlan | undefined {
-    const checks = hasOption(field, rules) ? compileRules(getOption(field, rules), field) : undefined;
+    const isRuled = hasOption(field, rules) && !DROPPED_RULES.has(`${field.parent.typeName}.${field.name}`);
+    const checks = isRuled ? compileRules(getOption(field, rules), field) : undefined;
     const inner = field.message;
     const wrapped = inner !== undefined && WRAPPER.test(inner.typeName) && inner.typeName !== 'google.protobuf.Value';
     const opaque = inner === undefined || wrapped || inner.typeName === 'google.protobuf.Struct';

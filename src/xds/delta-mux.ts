@@ -102,6 +102,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
       state.pacer.accepted();
       this.#request(state, { responseNonce: nonce });
     } else {
+      this.#options.warn(`delta config for ${typeUrl} rejected: ${error}`);
       state.watches.rejected(error);
       const errorDetail = create(StatusSchema, { code: INTERNAL, message: error });
       state.pacer.nack(systemVersionInfo, error, () => this.#request(state, { responseNonce: nonce, errorDetail }));

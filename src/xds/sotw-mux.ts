@@ -126,6 +126,7 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
       this.#request(state);
       return;
     }
+    this.#options.warn(`gRPC config for ${typeUrl} rejected: ${error}`);
     state.watches.rejected(error);
     state.pacer.nack(versionInfo, error, () => this.#request(state, error));
   }
