@@ -63,7 +63,7 @@ export class Subject {
     const exchange =
       h2 === undefined ? await rawExchange(port, data, options) : await frames(port, h2, options.timeoutMs);
     const log = await this.#newLogLines(expectedLogLines ?? options.responses ?? 1, expectedLogLines === undefined);
-    const after = await this.#settledCounters();
+    const after = await this.#settledCounters(before);
     const counters: Record<string, number> = {};
     for (const [name, value] of [...after].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const delta = value - (before.get(name) ?? 0);
@@ -83,8 +83,8 @@ export class Subject {
     };
   }
 
-  /** The counters once the proxy has noticed that the connection is gone. */
-  async #settledCounters(): Promise<Map<string, number>> {
+  /** The counters once the proxy has noticed that the connections are gone that came after `before`. */
+  async #settledCounters(before: ReadonlyMap<string, number>): Promise<Map<string, number>> {
     const open = (counters: ReadonlyMap<string, number>): number => {
       let sum = 0;
       for (const [name, value] of counters) {
@@ -96,7 +96,7 @@ export class Subject {
     const deadline = Date.now() + LOG_WAIT_MS;
     for (;;) {
       const after = await this.proxy.counters();
-      if (open(after) <= 0 || Date.now() > deadline) return after;
+      if (open(after) <= open(before) || Date.now() > deadline) return after;
     }
   }
 
