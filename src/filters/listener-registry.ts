@@ -19,8 +19,8 @@ type Decoder = typeof fromBinary;
 export class ListenerFilterRegistry {
   readonly #byType = new Map<string, ListenerFilterRegistration>();
   readonly #loaded = new Map<ListenerFilterRegistration, ListenerFilterType>();
-  /** Configs that are decoded already, by the bytes that they came in. */
-  readonly #prepared = new WeakMap<Uint8Array, unknown>();
+  /** Configs that are decoded already, by the bytes that they came in; empty ones of several filters may be the same. */
+  readonly #prepared = new WeakMap<Uint8Array, { readonly type: ListenerFilterType; readonly message: unknown }>();
   #decoder: Decoder | undefined = undefined;
 
   constructor(registrations: readonly ListenerFilterRegistration[]) {
@@ -40,7 +40,6 @@ export class ListenerFilterRegistry {
   /** Loads what `compile` needs for these configs. Throws ConfigError. */
   async prepare(configs: Iterable<TypedConfig>): Promise<void> {
     for (const config of configs) {
-      if (this.#prepared.has(config.value)) continue;
       const registration = this.#registrationOf(config);
       this.#decoder ??= (await import('@bufbuild/protobuf')).fromBinary;
       let type = this.#loaded.get(registration);
@@ -48,7 +47,8 @@ export class ListenerFilterRegistry {
         type = await registration.load();
         this.#loaded.set(registration, type);
       }
-      this.#prepared.set(config.value, decode(this.#decoder, type, config.value));
+      if (this.#prepared.get(config.value)?.type === type) continue;
+      this.#prepared.set(config.value, { type, message: decode(this.#decoder, type, config.value) });
     }
   }
 
@@ -57,9 +57,8 @@ export class ListenerFilterRegistry {
     const type = this.#loaded.get(this.#registrationOf(config));
     if (type === undefined || this.#decoder === undefined)
       throw new Error(`listener filter '${config.name}' has not been prepared`);
-    const message = this.#prepared.has(config.value)
-      ? this.#prepared.get(config.value)
-      : decode(this.#decoder, type, config.value);
+    const prepared = this.#prepared.get(config.value);
+    const message = prepared?.type === type ? prepared.message : decode(this.#decoder, type, config.value);
     return type.create(message, context);
   }
 

@@ -36,15 +36,22 @@ export interface CompiledHttpFilter {
 /** Reads messages; loaded with the first filter, since its modules are a third of a worker's memory when idle. */
 type Decoder = typeof fromBinary;
 
+interface LoadedFilter {
+  readonly type: HttpFilterType;
+  /**
+   * Configs that are decoded and prepared already, by the bytes that they came in. By filter: empty configs of several
+   * filters may be the same bytes.
+   */
+  readonly prepared: WeakMap<Uint8Array, unknown>;
+}
+
 /** The HTTP filters of one thread, by the type of their config. */
 export class HttpFilterRegistry {
   readonly #byType = new Map<string, HttpFilterRegistration>();
   readonly #byName = new Map<string, HttpFilterRegistration>();
   readonly #routeTypes = new Set<string>();
-  readonly #loaded = new Map<HttpFilterRegistration, HttpFilterType>();
+  readonly #loaded = new Map<HttpFilterRegistration, LoadedFilter>();
   #decoder: Decoder | undefined = undefined;
-  /** Configs that are decoded and prepared already, by the bytes that they came in. */
-  readonly #prepared = new WeakMap<Uint8Array, unknown>();
 
   constructor(registrations: readonly HttpFilterRegistration[]) {
     for (const registration of registrations) {
@@ -75,27 +82,30 @@ export class HttpFilterRegistry {
    */
   async prepare(configs: Iterable<TypedConfig>): Promise<void> {
     for (const config of configs) {
-      if (this.#prepared.has(config.value)) continue;
       const registration = this.#registrationOf(config);
       this.#decoder ??= (await import('@bufbuild/protobuf')).fromBinary;
-      let type = this.#loaded.get(registration);
-      if (type === undefined) {
-        type = await registration.load();
-        this.#loaded.set(registration, type);
+      let loaded = this.#loaded.get(registration);
+      if (loaded === undefined) {
+        const type = await registration.load();
+        loaded = this.#loaded.get(registration) ?? { type, prepared: new WeakMap() };
+        this.#loaded.set(registration, loaded);
       }
+      const { type, prepared } = loaded;
+      if (prepared.has(config.value)) continue;
       const message = decode(this.#decoder, type.config, config.value);
       await type.prepare?.(message);
-      this.#prepared.set(config.value, message);
+      prepared.set(config.value, message);
     }
   }
 
   /** Compiles the config of a filter in a chain; it must have been prepared. Throws ConfigError. */
   compile(config: TypedConfig, context: FactoryContext): CompiledHttpFilter {
-    const type = this.#loaded.get(this.#registrationOf(config));
+    const loaded = this.#loaded.get(this.#registrationOf(config));
     const decoder = this.#decoder;
-    if (type === undefined || decoder === undefined) throw new Error(`filter '${config.name}' has not been prepared`);
-    const message = this.#prepared.has(config.value)
-      ? this.#prepared.get(config.value)
+    if (loaded === undefined || decoder === undefined) throw new Error(`filter '${config.name}' has not been prepared`);
+    const { type, prepared } = loaded;
+    const message = prepared.has(config.value)
+      ? prepared.get(config.value)
       : decode(decoder, type.config, config.value);
     const create = type.create(message, context);
     const compiled = new WeakMap<PerRouteConfig, { readonly value: unknown }>();

@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { HTTPFaultSchema } from '../../src/api/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 import { HeaderMutationSchema } from '../../src/api/generated/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js';
 import { builtinHttpFilters } from '../../src/filters/builtin.ts';
+import { builtinNetworkFilters } from '../../src/filters/builtin-network.ts';
+import { inertNetworkContext } from '../../src/filters/inert-context.ts';
+import { NetworkFilterRegistry } from '../../src/filters/network-registry.ts';
 import type { FactoryContext } from '../../src/filters/http/filter.ts';
 import { HttpFilterRegistry } from '../../src/filters/registry.ts';
 import { KitClock } from '../../src/filters/test-kit/kit-clock.ts';
@@ -45,6 +48,25 @@ describe('the registry of HTTP filters', () => {
     expect(registry.find({ name: 'envoy.filters.http.buffer', typeName: 'a.b.C' })).toBeUndefined();
     expect(registry.knowsRouteConfig('envoy.extensions.filters.http.buffer.v3.BufferPerRoute')).toBe(true);
     expect(registry.knowsRouteConfig('envoy.extensions.filters.http.buffer.v3.Buffer')).toBe(false);
+  });
+
+  test('filters with the very same empty bytes are told apart', async () => {
+    const registry = new HttpFilterRegistry(builtinHttpFilters);
+    const value = new Uint8Array();
+    const empty = [HTTPFaultSchema, HeaderMutationSchema].map(({ typeName }) => ({ name: typeName, typeName, value }));
+    await registry.prepare(empty);
+    for (const config of empty) expect(registry.compile(config, context).create).toBeTypeOf('function');
+    const network = new NetworkFilterRegistry(builtinNetworkFilters);
+    const types = ['envoy.extensions.filters.network.echo.v3.Echo', 'envoy.extensions.filters.network.rbac.v3.RBAC'];
+    await network.prepare(types.map((typeName) => ({ name: typeName, typeName, value })));
+    for (const typeName of types)
+      expect(
+        network.find(typeName) &&
+          network.compile(
+            { name: typeName, typeName, value },
+            inertNetworkContext(() => {}),
+          ),
+      ).toBeTypeOf('function');
   });
 
   test('loads once, when asked', async () => {
