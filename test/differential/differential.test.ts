@@ -6,6 +6,8 @@ import { ScriptedH2Upstream } from '../support/scripted-h2-upstream.ts';
 import { ScriptedUpstream } from '../support/scripted-upstream.ts';
 import { findTool } from '../support/tools.ts';
 import * as attempts from './cases/attempts.ts';
+import * as clusters from './cases/clusters.ts';
+import * as cors from './cases/cors.ts';
 import * as filters from './cases/filters.ts';
 import * as grpcFilters from './cases/grpc-filters.ts';
 import * as grpcJson from './cases/grpc-json.ts';
@@ -13,6 +15,7 @@ import * as grpc from './cases/grpc.ts';
 import * as headers from './cases/headers.ts';
 import * as http2 from './cases/http2.ts';
 import * as requests from './cases/http1-requests.ts';
+import * as rbac from './cases/rbac.ts';
 import * as routing from './cases/routing.ts';
 import * as translation from './cases/translation.ts';
 import * as upgrade from './cases/upgrade.ts';
@@ -24,11 +27,14 @@ const envoyBinary = findTool('envoy');
 const groups = {
   requests,
   routing,
+  clusters,
   headers,
   attempts,
   filters,
   grpcFilters,
   grpcJson,
+  rbac,
+  cors,
   upgrade,
   translation,
   http2,

@@ -63,6 +63,21 @@ describe('requests that never reach an upstream', () => {
     expect(stream.info.attemptCount).toBe(0);
   });
 
+  test.each([
+    [1, 'unconditional drop overload', 'UDO', 'unconditional_drop_overload', 'x-envoy-unconditional-drop-overload'],
+    [0.999_999, 'drop overload', 'DO', 'drop_overload', 'x-envoy-drop-overload'],
+  ])('a cluster that refuses a share of %d: 503', (share, body, flags, details, header) => {
+    const at = world();
+    at.a.dropOverload = share;
+    const stream = at.start('/a');
+    expect(stream.replied).toBe(`503 ${body}`);
+    expect([stream.flags, stream.reply?.details]).toEqual([flags, details]);
+    expect(stream.reply?.headers).toEqual([[header, 'true']]);
+    expect(at.count('cluster.a.external.upstream_rq_503')).toBe(1);
+    at.a.dropOverload = 0.000_001;
+    expect(at.start('/a').reply).toBeUndefined();
+  });
+
   test('no host: 503 UH, charged to the cluster', () => {
     const at = world();
     at.a.hosts = [];
