@@ -18,3 +18,6 @@ export const CONTROL_PLANE_STATS = defineStats({
   counters: ['rate_limit_enforced'],
   gauges: ['connected_state', 'pending_requests'],
 });
+
+/** `load_reporter.` (LRS). As Envoy has it, `requests` are the server's, `responses` ours. */
+export const LOAD_REPORTER_STATS = defineStats({ counters: ['errors', 'requests', 'responses', 'retries'] });
