@@ -14,6 +14,7 @@ import { Drain } from './proxy/listener/drain.ts';
 import { ListenerSet, type ListenerOutcome } from './proxy/listener/listener-set.ts';
 import { compileRouteTable } from './proxy/router/route-table.ts';
 import type { RouteTable } from './proxy/router/route.ts';
+import { indexScopes, type ScopeIndex } from './proxy/router/scoped-route-table.ts';
 import { ClusterSet } from './proxy/upstream/cluster-set.ts';
 import { H2ServerConnection, type H2ServerEnvironment } from './proxy/codec/h2/server.ts';
 import { H1ClientConnection } from './proxy/codec/h1/client.ts';
@@ -55,6 +56,7 @@ export class DataPlane implements DataPlaneLink {
   readonly #accessLogs: AccessLogs;
   readonly #filters = builtinFilterRegistries();
   readonly #routes = new Map<string, RouteTable>();
+  readonly #scopes = new Map<string, ScopeIndex>();
   readonly #runtime = new Runtime();
   readonly #secrets = new SecretSet();
   readonly #shared: SharedCells;
@@ -121,6 +123,7 @@ export class DataPlane implements DataPlaneLink {
       networkFilters: this.#filters.network,
       sharedByFilters: new Map<string, unknown>(),
       routeTable: (name: string) => this.#routes.get(name),
+      scopes: (name: string) => this.#scopes.get(name),
       createHttp2Codec: http2ServerFactory(this.#worker),
     };
     this.#listeners = new ListenerSet(this.#worker, {
@@ -153,6 +156,9 @@ export class DataPlane implements DataPlaneLink {
     const { routes = { set: [], remove: [] } } = delta;
     for (const name of routes.remove) this.#setRoutes(name, undefined);
     for (const model of routes.set) this.#setRoutes(model.name, compileRouteTable(model, this.#worker));
+    const { scopes = { set: [], remove: [] } } = delta;
+    for (const name of scopes.remove) this.#scopes.delete(name);
+    for (const model of scopes.set) this.#scopes.set(model.name, indexScopes(model.scopes));
     return this.#listeners.apply(listeners, bound);
   }
 

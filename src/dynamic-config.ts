@@ -2,7 +2,10 @@ import type { BuiltListener } from './config/built-listener.ts';
 import { buildListenerResource } from './config/built-listener.ts';
 import type { LoadedBootstrap } from './config/bootstrap.ts';
 import { buildCluster } from './config/builders/cluster.ts';
+import type { ConfigSourceContext } from './config/builders/config-source.ts';
 import { buildRouteConfig } from './config/builders/route.ts';
+import { configSourceContext } from './config/config-source-context.ts';
+import type { RouteReference } from './config/listener-routes.ts';
 import type { Problems } from './config/problem.ts';
 import type { SecretSources } from './config/secrets/secret-sources.ts';
 import type { SnapshotDelta } from './config/snapshot.ts';
@@ -15,8 +18,9 @@ import type { ProcessLog } from './telemetry/log.ts';
 import type { StatsScope } from './telemetry/stats/stats.ts';
 import { CdsApi, type ClusterSink } from './xds/cds-api.ts';
 import { LdsApi, type ListenerSink } from './xds/lds-api.ts';
-import { RdsApi } from './xds/rds-api.ts';
+import { RdsApi, type RouteClaim } from './xds/rds-api.ts';
 import type { ResourceDecoder } from './xds/resource-decoder.ts';
+import { SrdsApi } from './xds/srds-api.ts';
 import { RtdsApi, type RtdsApiOptions } from './xds/rtds-api.ts';
 import type { Subscriber } from './xds/xds-sources.ts';
 
@@ -44,7 +48,9 @@ export interface DynamicConfigOptions {
 /** What listeners, routes and the runtime get from control planes, put together from the bootstrap. */
 export class DynamicConfig {
   readonly #options: DynamicConfigOptions;
+  readonly #discovery: ConfigSourceContext;
   readonly #rds: RdsApi;
+  readonly #srds: SrdsApi;
   #rtds: RtdsApi | undefined = undefined;
   #cds: CdsApi | undefined = undefined;
   #lds: LdsApi | undefined = undefined;
@@ -54,6 +60,7 @@ export class DynamicConfig {
 
   constructor(options: DynamicConfigOptions) {
     this.#options = options;
+    this.#discovery = configSourceContext(options.loaded.bootstrap, options.loaded.registry);
     const { decoder, clock, stats, log, filters, loaded, subscriber } = options;
     this.#rds = new RdsApi({
       subscriber,
@@ -65,11 +72,14 @@ export class DynamicConfig {
       build: (message, problems) =>
         buildRouteConfig(message, problems, {
           validateClusters: false,
+          discoversVirtualHosts: true,
           clusterExists: (name) => options.clusters.has(name),
           types: loaded.registry,
           isKnownRouteConfig: (typeName) => filters.http.knowsRouteConfig(typeName),
         }),
     });
+    const apply = (delta: SnapshotDelta): Promise<unknown> => options.apply(delta);
+    this.#srds = new SrdsApi({ subscriber, decoder, clock, stats, log, routes: this.#rds, apply });
   }
 
   /** Undefined: the bootstrap asks for no clusters, or it isn't time yet. */
@@ -110,7 +120,11 @@ export class DynamicConfig {
         log,
         clusters,
         build: (message, problems) =>
-          buildCluster(message, problems, loaded.registry, { secrets: secretSources(), ticketSeed }),
+          buildCluster(message, problems, loaded.registry, {
+            secrets: secretSources(),
+            ticketSeed,
+            discovery: this.#discovery,
+          }),
         onInitialized,
       });
     });
@@ -138,7 +152,7 @@ export class DynamicConfig {
   }
 
   /** Takes what a listener uses, from the moment on that it warms. `onReady` is called once, never inside of the call. */
-  claim({ model, routes }: BuiltListener, onReady: () => void): ListenerClaim {
+  claim({ model, routes, scopes }: BuiltListener, onReady: () => void): ListenerClaim {
     const { secrets, secretSources } = this.#options;
     const sources = secretSources();
     const named = secretNames(listenerTlsContexts(model)).flatMap((name) => sources.find(name) ?? []);
@@ -151,10 +165,9 @@ export class DynamicConfig {
       claims.push(claim);
       if (!claim.isReady) left++;
     };
-    for (const route of routes) {
-      const target = `target RdsRouteConfigSubscription RDS local-init-target ${route.name}`;
+    const addRoutes = (target: string, take: (onTaken: () => void) => RouteClaim): void => {
       let isReady = false;
-      const claim = this.#rds.claim(route, () => {
+      const claim = take(() => {
         isReady = true;
         onOneReady();
       });
@@ -165,6 +178,16 @@ export class DynamicConfig {
         },
         close: () => claim.close(),
       });
+    };
+    const addRoute = (route: RouteReference): void =>
+      addRoutes(`target RdsRouteConfigSubscription RDS local-init-target ${route.name}`, (onTaken) =>
+        this.#rds.claim(route, onTaken),
+      );
+    for (const route of routes) addRoute(route);
+    for (const scope of scopes) {
+      const { key, name, routeNames, rdsSource: source, statPrefix } = scope;
+      if (key === undefined) for (const route of routeNames) addRoute({ name: route, source, statPrefix });
+      else addRoutes(`target ScopedRdsConfigSubscription ${name}`, (onTaken) => this.#srds.claim(scope, onTaken));
     }
     if (named.length > 0) add(secrets.claim(named, onOneReady));
     return {
@@ -192,6 +215,7 @@ export class DynamicConfig {
     this.#cds?.close();
     this.#lds?.close();
     for (const wake of this.#waiting.values()) wake();
+    this.#srds.close();
     this.#rds.close();
   }
 
@@ -214,6 +238,7 @@ export class DynamicConfig {
       filters,
       secrets: secretSources(),
       ticketSeed,
+      discovery: this.#discovery,
       clusterExists: (name) => clusters.has(name),
     });
   }

@@ -1,12 +1,13 @@
 import type { Listener } from '../api/generated/envoy/config/listener/v3/listener_pb.js';
 import type { TypeRegistry } from '../api/type-registry.ts';
 import type { FilterRegistries } from '../filters/filter-registries.ts';
+import type { ConfigSourceContext } from './builders/config-source.ts';
 import { buildListener } from './builders/listener.ts';
 import { checkHttpFilters } from './check-http-filters.ts';
 import { checkListenerFilters } from './check-listener-filters.ts';
 import { checkNetworkFilters } from './check-network-filters.ts';
 import type { ListenerModel } from './listener-model.ts';
-import { routesOf, type RouteReference } from './listener-routes.ts';
+import { routesOf, scopesOf, type RouteReference, type ScopeReference } from './listener-routes.ts';
 import type { Problems } from './problem.ts';
 import type { SecretSources } from './secrets/secret-sources.ts';
 
@@ -16,6 +17,7 @@ export interface BuiltListener {
   /** As it was configured, for `/config_dump`. */
   readonly message: Listener;
   readonly routes: readonly RouteReference[];
+  readonly scopes: readonly ScopeReference[];
 }
 
 export interface ListenerResourceContext {
@@ -24,6 +26,7 @@ export interface ListenerResourceContext {
   readonly filters: FilterRegistries;
   readonly secrets: SecretSources;
   readonly ticketSeed: Uint8Array;
+  readonly discovery: ConfigSourceContext;
   readonly clusterExists?: (name: string) => boolean;
 }
 
@@ -46,5 +49,10 @@ export async function buildListenerResource(
   await checkHttpFilters(model, filters.http, problems);
   await checkNetworkFilters(model, filters.network, problems);
   await checkListenerFilters(model, filters.listener, problems);
-  return { model, message: configured, routes: routesOf(message, context.types) };
+  return {
+    model,
+    message: configured,
+    routes: routesOf(message, context.types),
+    scopes: scopesOf(message, context.types),
+  };
 }

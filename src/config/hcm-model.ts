@@ -2,6 +2,7 @@ import type { LogFilterModel } from '../telemetry/access-log/access-log-plan.ts'
 import type { Http2OptionsModel } from './cluster-model.ts';
 import type { AccessLogModel, FormatModel, HeaderValueOptionModel, TypedConfigModel } from './common-model.ts';
 import type { RouteConfigModel } from './route-model.ts';
+import type { RouteScopeModel, ScopeKeyFragmentModel } from './scoped-routes-model.ts';
 
 /**
  * What a builder makes of HttpConnectionManager. Filled in by builders/http-connection-manager.ts. Times are in ms and
@@ -78,10 +79,16 @@ export interface HcmModel {
   readonly upgrades: readonly UpgradeModel[];
 }
 
-/** Where the routes come from: part of the listener, or named and delivered apart (RDS). */
+/** Where the routes come from: part of the listener, named and delivered apart (RDS), or chosen by a key (SRDS). */
 export type RouteSourceModel =
   | { readonly kind: 'inline'; readonly routeConfig: RouteConfigModel }
-  | { readonly kind: 'rds'; readonly routeConfigName: string };
+  | { readonly kind: 'rds'; readonly routeConfigName: string }
+  | {
+      readonly kind: 'scoped';
+      readonly key: readonly ScopeKeyFragmentModel[];
+      /** The scopes themselves, or the name of the ScopedRoutesModel that has them. */
+      readonly scopes: readonly RouteScopeModel[] | string;
+    };
 
 /** One entry of `http_filters`. */
 export interface HttpFilterModel {

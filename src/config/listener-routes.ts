@@ -4,6 +4,7 @@ import type { HttpConnectionManager } from '../api/generated/envoy/extensions/fi
 import type { TypeRegistry } from '../api/type-registry.ts';
 import { HTTP_CONNECTION_MANAGER } from './builders/http-connection-manager.ts';
 import { unpackAs } from './builders/listener-context.ts';
+import { scopedRoutesName } from './builders/scoped-routes.ts';
 
 /** A route configuration that a listener names (RDS). */
 export interface RouteReference {
@@ -11,6 +12,44 @@ export interface RouteReference {
   readonly source: ConfigSource;
   /** `stat_prefix` of the connection manager: the subscription counts under `http.<statPrefix>.rds.<name>.` */
   readonly statPrefix: string;
+}
+
+/** Scopes that a listener has discovered (SRDS), or has in itself: each leads to a route configuration (RDS). */
+export interface ScopeReference {
+  /** Under which workers find them; undefined: they are part of the listener. */
+  readonly key: string | undefined;
+  /** Of `scoped_routes`. */
+  readonly name: string;
+  /** Of the scopes. */
+  readonly source: ConfigSource | undefined;
+  readonly rdsSource: ConfigSource;
+  readonly statPrefix: string;
+  /** The route configurations of scopes that are part of the listener. */
+  readonly routeNames: readonly string[];
+}
+
+/** The sets of scopes that a listener's connection managers choose from. */
+export function scopesOf(message: Listener, types: TypeRegistry): readonly ScopeReference[] {
+  const found: ScopeReference[] = [];
+  for (const { routeSpecifier, statPrefix } of connectionManagersOf(message, types)) {
+    if (routeSpecifier.case !== 'scopedRoutes') continue;
+    const { name, rdsConfigSource, configSpecifier } = routeSpecifier.value;
+    const own = configSpecifier.case === 'scopedRds' ? configSpecifier.value.scopedRdsConfigSource : undefined;
+    // Where the routes' source isn't given it is that of the scopes.
+    const rdsSource = rdsConfigSource ?? own;
+    if (rdsSource === undefined) continue;
+    const inline =
+      configSpecifier.case === 'scopedRouteConfigurationsList' ? configSpecifier.value.scopedRouteConfigurations : [];
+    found.push({
+      key: own === undefined ? undefined : scopedRoutesName(routeSpecifier.value),
+      name,
+      source: own,
+      rdsSource,
+      statPrefix,
+      routeNames: [...new Set(inline.map(({ routeConfigurationName }) => routeConfigurationName))],
+    });
+  }
+  return found;
 }
 
 /** The route configurations that a listener names, each once. */

@@ -1,6 +1,7 @@
 import type { ClusterModel, HostSetModel } from './cluster-model.ts';
 import type { ListenerModel } from './listener-model.ts';
 import type { RouteConfigModel } from './route-model.ts';
+import type { ScopedRoutesModel } from './scoped-routes-model.ts';
 import type { SecretModel } from './secret-model.ts';
 import type { ResourceDelta, SnapshotDelta } from './snapshot.ts';
 
@@ -10,16 +11,18 @@ export class SnapshotStore {
   readonly #clusters = new Map<string, ClusterModel>();
   readonly #hosts = new Map<string, HostSetModel>();
   readonly #routes = new Map<string, RouteConfigModel>();
+  readonly #scopes = new Map<string, ScopedRoutesModel>();
   readonly #listeners = new Map<string, ListenerModel>();
   #runtime: SnapshotDelta['runtime'] = undefined;
 
   /** Adds a delta to the sum. */
-  apply({ secrets, clusters, hosts, routes, listeners, runtime }: SnapshotDelta): void {
+  apply({ secrets, clusters, hosts, routes, scopes, listeners, runtime }: SnapshotDelta): void {
     merge(this.#secrets, secrets);
     merge(this.#clusters, clusters);
     for (const name of clusters?.remove ?? []) this.#hosts.delete(name);
     for (const set of hosts ?? []) this.#hosts.set(set.cluster, set);
     merge(this.#routes, routes);
+    merge(this.#scopes, scopes);
     merge(this.#listeners, listeners);
     if (runtime !== undefined) this.#runtime = runtime;
   }
@@ -31,6 +34,7 @@ export class SnapshotStore {
       clusters: { set: [...this.#clusters.values()], remove: [] },
       hosts: [...this.#hosts.values()],
       routes: { set: [...this.#routes.values()], remove: [] },
+      scopes: { set: [...this.#scopes.values()], remove: [] },
       listeners: { set: [...this.#listeners.values()], remove: [] },
       ...(this.#runtime !== undefined && { runtime: this.#runtime }),
     };

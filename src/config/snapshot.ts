@@ -1,6 +1,7 @@
 import type { ClusterModel, HostSetModel } from './cluster-model.ts';
 import type { ListenerModel } from './listener-model.ts';
 import type { RouteConfigModel } from './route-model.ts';
+import type { ScopedRoutesModel } from './scoped-routes-model.ts';
 import type { RuntimeValues } from './runtime.ts';
 import type { SecretModel } from './secret-model.ts';
 
@@ -13,6 +14,8 @@ export interface SnapshotDelta {
   readonly hosts?: readonly HostSetModel[];
   /** Route configurations that listeners name (RDS). Inline ones are part of their listener. */
   readonly routes?: ResourceDelta<RouteConfigModel>;
+  /** Scopes that listeners name (SRDS), applied after `routes`. */
+  readonly scopes?: ResourceDelta<ScopedRoutesModel>;
   readonly listeners?: ResourceDelta<ListenerModel>;
   /** The merged runtime layers, whole. */
   readonly runtime?: RuntimeValues;

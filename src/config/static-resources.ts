@@ -8,6 +8,7 @@ import { configSourceContext } from './config-source-context.ts';
 import { Problems, type Problem } from './problem.ts';
 import type { DeclaredSecret } from './secrets/declared-secret.ts';
 import { SecretSources } from './secrets/secret-sources.ts';
+import { checkAdsConfig, checkConfigSource, type ConfigSourceContext } from './builders/config-source.ts';
 import type { FilterRegistries } from '../filters/filter-registries.ts';
 import type { StatsConfigModel } from '../telemetry/stats/stats-config.ts';
 
@@ -37,14 +38,16 @@ export async function buildStaticResources(
   const found = new Problems();
   const at = found.at('static_resources');
   const messages = bootstrap.staticResources;
+  const discovery = configSourceContext(bootstrap, types);
+  checkDynamicResources(loaded, discovery, found);
   const secrets = new SecretSources({
     types,
     secrets: messages?.secrets ?? [],
     problems: at.at('secrets'),
-    discovery: configSourceContext(bootstrap, types),
+    discovery,
   });
   const clusters = (messages?.clusters ?? []).map((cluster, i) =>
-    buildCluster(cluster, at.at('clusters').at(i), types, { secrets, ticketSeed }),
+    buildCluster(cluster, at.at('clusters').at(i), types, { secrets, ticketSeed, discovery }),
   );
   const names = new Set(clusters.map(({ model }) => model.name));
   const listeners: BuiltListener[] = [];
@@ -54,7 +57,7 @@ export async function buildStaticResources(
         listener,
         loaded.configured.staticResources?.listeners[i] ?? listener,
         at.at('listeners').at(i),
-        { types, filters, secrets, ticketSeed, clusterExists: (name) => names.has(name) },
+        { types, filters, secrets, ticketSeed, discovery, clusterExists: (name) => names.has(name) },
       ),
     );
   const stats = buildStatsConfig(bootstrap.statsConfig, found.at('stats_config'));
@@ -65,4 +68,23 @@ export async function buildStaticResources(
     ...withPositions(found.list, loaded.locate).filter(({ path }) => !unreadable.has(path)),
   ];
   return { clusters, listeners, secrets: secrets.declared, secretSources: secrets, stats, problems };
+}
+
+/** The sources of what the bootstrap itself asks for. */
+function checkDynamicResources(
+  { bootstrap, runtime }: LoadedBootstrap,
+  context: ConfigSourceContext,
+  found: Problems,
+): void {
+  const at = found.at('dynamic_resources');
+  const { adsConfig, cdsConfig, ldsConfig } = bootstrap.dynamicResources ?? {};
+  if (adsConfig !== undefined) checkAdsConfig(adsConfig, context, at.at('ads_config'));
+  if (cdsConfig !== undefined) checkConfigSource(cdsConfig, 'cds', context, at.at('cds_config'));
+  if (ldsConfig !== undefined) checkConfigSource(ldsConfig, 'lds', context, at.at('lds_config'));
+  const layers = bootstrap.layeredRuntime?.layers ?? [];
+  for (const { layer, source } of runtime.discovered) {
+    const index = layers.findIndex(({ name }) => name === layer);
+    const here = found.at('layered_runtime').at('layers').at(index).at('rtds_layer').at('rtds_config');
+    checkConfigSource(source, 'rtds', context, here);
+  }
 }

@@ -1,3 +1,5 @@
+import { toBinary } from '@bufbuild/protobuf';
+import { ConfigSourceSchema } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import { RouteConfigurationSchema, type RouteConfiguration } from '../api/generated/envoy/config/route/v3/route_pb.js';
 import type { RouteReference } from '../config/listener-routes.ts';
 import { Problems } from '../config/problem.ts';
@@ -12,6 +14,7 @@ import type { ResourceDecoder } from './resource-decoder.ts';
 import { RESOURCE_TYPES } from './resource-type.ts';
 import type { ResourceUpdate } from './resource-update.ts';
 import type { Subscription } from './subscription.ts';
+import { VirtualHostSubscription } from './virtual-host-subscription.ts';
 import type { Subscriber } from './xds-sources.ts';
 
 const AT = ROUTE_DISCOVERY_STATS.at;
@@ -45,15 +48,29 @@ export interface DiscoveredRoutes {
   readonly lastUpdatedMs: number;
 }
 
+interface VirtualHosts {
+  /** The source, serialised. */
+  readonly key: string;
+  readonly scope: StatsScope;
+  subscription: VirtualHostSubscription | undefined;
+  isHeard: boolean;
+}
+
 interface Entry {
   readonly name: string;
+  readonly statPrefix: string;
   readonly scope: StatsScope;
   readonly block: StatBlock;
   readonly waiting: Set<() => void>;
   subscription: Subscription | undefined;
   claims: number;
+  /** The first answer has come, or isn't waited for. */
+  isHeard: boolean;
+  /** The virtual hosts that are delivered apart as well. */
   isReady: boolean;
   bytes: Uint8Array | undefined;
+  message: RouteConfiguration | undefined;
+  virtualHosts: VirtualHosts | undefined;
   accepted: DiscoveredRoutes | undefined;
 }
 
@@ -82,7 +99,9 @@ export class RdsApi {
     if (!entry.isReady) entry.waiting.add(onReady);
     let closed = false;
     return {
-      isReady: entry.isReady,
+      get isReady() {
+        return entry.isReady;
+      },
       close: () => {
         if (closed) return;
         closed = true;
@@ -94,7 +113,10 @@ export class RdsApi {
 
   close(): void {
     this.#closed = true;
-    for (const { subscription } of this.#entries.values()) subscription?.close();
+    for (const entry of this.#entries.values()) {
+      entry.subscription?.close();
+      this.#closeVirtualHosts(entry);
+    }
     this.#entries.clear();
   }
 
@@ -103,13 +125,17 @@ export class RdsApi {
     const scope = stats.scope(`http.${sanitizeStatName(statPrefix)}.rds.${sanitizeStatName(name)}.`);
     const entry: Entry = {
       name,
+      statPrefix,
       scope,
       block: scope.block(ROUTE_DISCOVERY_STATS),
       waiting: new Set(),
       subscription: undefined,
       claims: 0,
+      isHeard: false,
       isReady: false,
       bytes: undefined,
+      message: undefined,
+      virtualHosts: undefined,
       accepted: undefined,
     };
     this.#entries.set(name, entry);
@@ -128,6 +154,7 @@ export class RdsApi {
     if (this.#closed) return;
     this.#entries.delete(entry.name);
     entry.subscription?.close();
+    this.#closeVirtualHosts(entry);
     entry.scope.release();
     if (entry.accepted === undefined) return;
     const { apply, log } = this.#options;
@@ -155,29 +182,83 @@ export class RdsApi {
   }
 
   async #take(entry: Entry, bytes: Uint8Array, versionInfo: string): Promise<string> {
-    const { decoder, clock, log, build, apply } = this.#options;
+    const { decoder, clock } = this.#options;
     const decoded = await decoder.decode(RouteConfigurationSchema, bytes);
     if (decoded === undefined) return `Unable to parse the RouteConfiguration ${entry.name}`;
     if (decoded.error !== '') return decoded.error;
     if (decoded.message.name !== entry.name)
       return `Unexpected RDS configuration (expecting ${entry.name}): ${decoded.message.name}`;
-    const problems = new Problems();
-    const model = build(decoded.message, problems);
-    if (problems.hasErrors) return problemText(problems.list);
+    const model = this.#build(entry, decoded.message);
+    if (typeof model === 'string') return model;
     // Everybody may have lost interest meanwhile.
     if (this.#entries.get(entry.name) !== entry) return '';
-    reportUnsupportedOf(`route configuration '${entry.name}'`, problems.list, log);
     // A copy: the bytes may be a small part of a large response, which would stay in memory with them.
     entry.bytes = new Uint8Array(bytes);
+    entry.message = decoded.message;
     entry.accepted = { name: entry.name, message: decoded.configured, versionInfo, lastUpdatedMs: clock.epoch() };
-    entry.block.inc(AT.config_reload);
-    entry.block.set(AT.config_reload_time_ms, Math.floor(clock.epoch()));
-    await apply({ routes: { set: [model], remove: [] } });
+    this.#discoverVirtualHosts(entry, decoded.message);
+    await this.#send(entry, model);
     return '';
   }
 
+  /** With the virtual hosts that are delivered apart. A text: why it is refused. */
+  #build(entry: Entry, message: RouteConfiguration): RouteConfigModel | string {
+    const { build, log } = this.#options;
+    const more = message.vhds === undefined ? [] : (entry.virtualHosts?.subscription?.virtualHosts ?? []);
+    const problems = new Problems();
+    const model = build({ ...message, virtualHosts: [...message.virtualHosts, ...more] }, problems);
+    if (problems.hasErrors) return problemText(problems.list);
+    reportUnsupportedOf(`route configuration '${entry.name}'`, problems.list, log);
+    return model;
+  }
+
+  async #send({ block }: Entry, model: RouteConfigModel): Promise<void> {
+    const { clock, apply } = this.#options;
+    block.inc(AT.config_reload);
+    block.set(AT.config_reload_time_ms, Math.floor(clock.epoch()));
+    await apply({ routes: { set: [model], remove: [] } });
+  }
+
+  #discoverVirtualHosts(entry: Entry, { vhds }: RouteConfiguration): void {
+    const source = vhds?.configSource;
+    const key = source === undefined ? '' : Buffer.from(toBinary(ConfigSourceSchema, source)).toString('base64');
+    if (entry.virtualHosts?.key === key) return;
+    this.#closeVirtualHosts(entry);
+    if (source === undefined) return;
+    const { stats, subscriber, decoder } = this.#options;
+    const prefix = sanitizeStatName(entry.statPrefix);
+    const scope = stats.scope(`http.${prefix}.vhds.${sanitizeStatName(entry.name)}.`);
+    const hosts: VirtualHosts = { key, scope, subscription: undefined, isHeard: false };
+    entry.virtualHosts = hosts;
+    hosts.subscription = new VirtualHostSubscription({
+      routeConfigName: entry.name,
+      source,
+      subscriber,
+      decoder,
+      stats: scope,
+      onChange: async () => {
+        if (entry.message === undefined || entry.virtualHosts !== hosts) return '';
+        const model = this.#build(entry, entry.message);
+        if (typeof model === 'string') return model;
+        await this.#send(entry, model);
+        return '';
+      },
+      onInitialized: () => {
+        hosts.isHeard = true;
+        if (entry.isHeard) this.#setReady(entry);
+      },
+    });
+  }
+
+  #closeVirtualHosts(entry: Entry): void {
+    entry.virtualHosts?.subscription?.close();
+    entry.virtualHosts?.scope.release();
+    entry.virtualHosts = undefined;
+  }
+
   #setReady(entry: Entry): void {
-    if (entry.isReady) return;
+    entry.isHeard = true;
+    if (entry.isReady || entry.virtualHosts?.isHeard === false) return;
     entry.isReady = true;
     const waiting = [...entry.waiting];
     entry.waiting.clear();

@@ -17,7 +17,7 @@ export type ResourceKind = keyof typeof RESOURCE_TYPES;
 
 /** Of these a state-of-the-world response holds everything: what it leaves out has been removed. */
 export function isWholeState(typeUrl: string): boolean {
-  return typeUrl === RESOURCE_TYPES.lds || typeUrl === RESOURCE_TYPES.cds;
+  return typeUrl === RESOURCE_TYPES.lds || typeUrl === RESOURCE_TYPES.cds || typeUrl === RESOURCE_TYPES.srds;
 }
 
 /** How a source that serves one type only is asked for it. */

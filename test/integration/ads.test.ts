@@ -50,9 +50,9 @@ describe.each([
     const port = proxy.port('in');
     const bodies = new Set<string>();
     let failed = 0;
-    let stopped = false;
+    const end = new AbortController();
     const traffic = (async () => {
-      while (!stopped) {
+      while (!end.signal.aborted) {
         const response = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
         if (response?.status !== 200) failed++;
         else bodies.add(await response.text());
@@ -75,7 +75,7 @@ describe.each([
       set('lds', 'in', rdsListener('in', 's'));
     });
     await reaches('two');
-    stopped = true;
+    end.abort();
     await traffic;
     expect(failed).toBe(0);
     expect([...bodies].toSorted()).toEqual(['two', 'upstream']);
@@ -211,6 +211,53 @@ describe.each([
     expect(ads.plane.nacks).toEqual([]);
   });
 
+  test('scoped routes: a header chooses the routes, and scopes come and go', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    const scoped_routes = {
+      name: 'scopes',
+      scope_key_builder: {
+        fragments: [
+          { header_value_extractor: { name: 'X-Path', element_separator: ';', element: { separator: '=', key: 'v' } } },
+        ],
+      },
+      rds_config_source: { ads: {}, resource_api_version: 'V3' },
+      scoped_rds: { scoped_rds_config_source: { ads: {}, resource_api_version: 'V3' } },
+    };
+    const scope = (name: string, value: string, routes: string) => ({
+      name,
+      route_configuration_name: routes,
+      key: { fragments: [{ string_key: value }] },
+    });
+    ads.change((set) => {
+      set('lds', 'in', rdsListener('in', '', { hcm: { rds: undefined, scoped_routes } }));
+      set('srds', 'one', scope('one', '1', 'r'));
+      set('srds', 'two', scope('two', '2', 'gone'));
+      set('rds', 'gone', {
+        name: 'gone',
+        virtual_hosts: [
+          { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, direct_response: { status: 410 } }] },
+        ],
+      });
+    });
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const get = async (path: string) =>
+      (await fetch(`http://127.0.0.1:${proxy.port('in')}/`, { headers: { 'x-path': path } })).status;
+    expect([await get('a=0;v=1'), await get('v=2'), await get('v=3'), await get('v')]).toEqual([200, 410, 404, 404]);
+    expect(proxy.stat('http.in.scoped_rds.scopes.all_scopes')).toBe(2);
+    ads.change((set) => {
+      set('srds', 'one', scope('one', '3', 'r'));
+      set('srds', 'two', undefined);
+    });
+    await eventually('the scopes', async () => (await get('v=3')) === 200);
+    expect([await get('v=1'), await get('v=2')]).toEqual([404, 404]);
+    ads.set('srds', 'three', scope('three', '3', 'r'));
+    await eventually('the refusal', () => ads.nacks('srds').some((text) => text.includes('scope key conflict')));
+    expect(await get('v=3')).toBe(200);
+    expect(ads.nacks('lds')).toEqual([]);
+  });
+
   test('/config_dump shows versions and states; unchanged resources cost nothing', async () => {
     await using upstream = await ScriptedUpstream.start();
     await using ads = await AdsServer.start();
@@ -226,6 +273,57 @@ describe.each([
     expect(endpoints).toMatchObject({ endpoint_config: { cluster_name: 'c' } });
     expect(await configDump(proxy.adminPort!, 'static_clusters')).toMatchObject([{ cluster: { name: 'xds' } }]);
   });
+});
+
+test('virtual hosts that are delivered apart (VHDS)', async () => {
+  await using upstream = await ScriptedUpstream.start();
+  await using ads = await AdsServer.start();
+  serve(ads, upstream.port);
+  const host = (domain: string, status: number) => ({
+    name: `r/${domain}`,
+    domains: [domain],
+    routes: [{ match: { prefix: '/' }, direct_response: { status } }],
+  });
+  ads.change((set) => {
+    set('rds', 'r', { name: 'r', vhds: { config_source: { ads: {}, resource_api_version: 'V3' } } });
+    set('vhds', 'r/*', host('*', 201));
+    set('vhds', 'other/*', host('*', 299));
+  });
+  await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta: true }) });
+  const get = async () => (await fetch(`http://127.0.0.1:${proxy.port('in')}/`)).status;
+  expect(await get()).toBe(201);
+  expect(proxy.stat('http.in.vhds.r.update_success')).toBe(1);
+  ads.set('vhds', 'r/*', host('*', 202));
+  await eventually('the change', async () => (await get()) === 202);
+  ads.remove('vhds', 'r/*');
+  await eventually('the removal', async () => (await get()) === 404);
+  expect(ads.plane.nacks).toEqual([]);
+});
+
+test('layers of the runtime come first (RTDS)', async () => {
+  await using upstream = await ScriptedUpstream.start();
+  await using ads = await AdsServer.start();
+  serve(ads, upstream.port);
+  ads.set('rtds', 'flags', { name: 'flags', layer: { a: { b: 7 } } });
+  const source = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' };
+  const layered_runtime = {
+    layers: [
+      { name: 'base', static_layer: { 'a.b': 1 } },
+      { name: 'x', rtds_layer: { name: 'flags', rtds_config: source } },
+    ],
+  };
+  await using proxy = await createProxy({ config: adsBootstrap(ads.port, { bootstrap: { layered_runtime } }) });
+  expect(ads.requests[0]).toMatchObject({ kind: 'rtds', names: ['flags'] });
+  const final = async (): Promise<string> => {
+    const response = await fetch(`http://127.0.0.1:${proxy.adminPort}/runtime`);
+    const { entries } = (await response.json()) as { entries: Record<string, { final_value: string }> };
+    return entries['a.b']!.final_value;
+  };
+  expect(await final()).toBe('7');
+  ads.set('rtds', 'flags', { name: 'flags', layer: { a: { b: 8 } } });
+  await eventually('the change', async () => (await final()) === '8');
+  expect(proxy.stat('runtime.update_success')).toBe(2);
+  expect(ads.plane.nacks).toEqual([]);
 });
 
 /** An upstream with an answer of its own. */

@@ -18,6 +18,7 @@ import type { Problems } from '../problem.ts';
 import type { TransportSocketMatchModel, UpstreamTransportSocketModel } from '../transport-socket-model.ts';
 import { buildCircuitBreakers } from './circuit-breakers.ts';
 import { buildMetadata, durationMs } from './common.ts';
+import { checkConfigSource } from './config-source.ts';
 import { buildDns } from './dns.ts';
 import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
 import { LB_POLICIES, buildLoadBalancing } from './load-balancing.ts';
@@ -103,6 +104,9 @@ export function buildCluster(
   const context: TransportSocketContext = { types, ...secrets };
   reportUnsupportedFields(types, message, SUPPORTED, problems);
   const discoveryType = buildDiscoveryType(message, problems);
+  const edsConfig = message.edsClusterConfig?.edsConfig;
+  if (discoveryType === 'EDS' && edsConfig !== undefined && context.discovery !== undefined)
+    checkConfigSource(edsConfig, 'eds', context.discovery, problems.at('eds_cluster_config').at('eds_config'));
   const common = message.commonLbConfig;
   if (common !== undefined)
     reportUnsupportedFields(

@@ -20,6 +20,7 @@ import type {
 import type { Problems } from '../problem.ts';
 import { buildAccessLogs, buildLogFilter } from './access-log.ts';
 import { buildCidrRanges } from './cidr-ranges.ts';
+import { checkConfigSource } from './config-source.ts';
 import { buildFormat, buildHeaderValueOptions, durationMs, readDataSource } from './common.ts';
 import { buildHttp2Options } from './http2-options.ts';
 import { buildHttpFilters } from './http-filters.ts';
@@ -27,6 +28,7 @@ import { buildCommonHttpOptions, buildHttp1Options } from './http-protocol-optio
 import { unpackAs, type ListenerBuildContext } from './listener-context.ts';
 import { buildOriginalIpDetection } from './original-ip-detection.ts';
 import { buildRouteConfig } from './route.ts';
+import { buildScopedRoutes } from './scoped-routes.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 export const HTTP_CONNECTION_MANAGER =
@@ -201,10 +203,21 @@ function buildRoutes(
       return { kind: 'inline', routeConfig: buildRouteConfig(source.value, problems.at('route_config'), routes) };
     }
     case 'rds':
+      if (context.discovery !== undefined)
+        checkConfigSource(source.value.configSource, 'rds', context.discovery, problems.at('rds').at('config_source'));
       return { kind: 'rds', routeConfigName: source.value.routeConfigName };
     case 'scopedRoutes':
-      problems.at('scoped_routes').error('unsupported: scoped routes are not implemented');
-      return { kind: 'rds', routeConfigName: '' };
+      if (context.discovery !== undefined) {
+        const at = problems.at('scoped_routes');
+        const { configSpecifier, rdsConfigSource } = source.value;
+        if (rdsConfigSource !== undefined)
+          checkConfigSource(rdsConfigSource, 'rds', context.discovery, at.at('rds_config_source'));
+        if (configSpecifier.case === 'scopedRds') {
+          const own = at.at('scoped_rds').at('scoped_rds_config_source');
+          checkConfigSource(configSpecifier.value.scopedRdsConfigSource, 'srds', context.discovery, own);
+        }
+      }
+      return buildScopedRoutes(source.value, problems.at('scoped_routes'));
     default:
       problems.at('route_specifier').error('is required');
       return { kind: 'rds', routeConfigName: '' };

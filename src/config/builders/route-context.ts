@@ -10,6 +10,8 @@ export interface RouteBuildContext {
    * the route_config of a listener, false for RDS.
    */
   readonly validateClusters: boolean;
+  /** Virtual hosts on demand (VHDS) are looked after. Absent: they are refused. */
+  readonly discoversVirtualHosts?: boolean;
   /** Has loaded what the Anys hold, so that a TypedStruct in typed_per_filter_config can be read as what it stands for. */
   readonly types?: TypeRegistry;
   /** Whether some HTTP filter has per-route config of this type. Absent: unknown, so nothing is named. */

@@ -38,8 +38,10 @@ export function buildRouteConfig(
   context: RouteBuildContext,
 ): RouteConfigModel {
   reportUnsupported(RouteConfigurationSchema, message, FIELDS, problems);
-  if (message.vhds !== undefined)
-    problems.at('vhds').error('unsupported: virtual hosts on demand (VHDS) are not implemented');
+  if (message.vhds !== undefined && context.discoversVirtualHosts !== true)
+    problems
+      .at('vhds')
+      .error('unsupported: virtual hosts from discovery (VHDS) need a route configuration that is discovered (RDS)');
   const build = new RouteBuild(context, message.validateClusters ?? context.validateClusters);
   const mirrors = buildMirrors(message.requestMirrorPolicies, build, problems.at('request_mirror_policies'));
   const maxDirectResponseBodyBytes = message.maxDirectResponseBodySizeBytes ?? DEFAULT_MAX_DIRECT_RESPONSE_BODY_BYTES;

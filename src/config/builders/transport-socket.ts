@@ -10,6 +10,7 @@ import type { TypeRegistry, UnpackedAny } from '../../api/type-registry.ts';
 import { Problems } from '../problem.ts';
 import { SecretSources } from '../secrets/secret-sources.ts';
 import type { DownstreamTransportSocketModel, UpstreamTransportSocketModel } from '../transport-socket-model.ts';
+import type { ConfigSourceContext } from './config-source.ts';
 import { buildDownstreamTls } from './tls/downstream-tls.ts';
 import type { TlsBuildContext } from './tls/tls-build-context.ts';
 import { buildUpstreamTls } from './tls/upstream-tls.ts';
@@ -23,6 +24,8 @@ export interface TransportSocketContext {
   /** Without it (a build of one message alone) there are no static secrets, and nothing that is declared is loaded. */
   readonly secrets?: SecretSources | undefined;
   readonly ticketSeed?: Uint8Array | undefined;
+  /** What config sources can rely on. Absent: they are not checked. */
+  readonly discovery?: ConfigSourceContext | undefined;
 }
 
 const PREFIX = 'envoy.extensions.transport_sockets.';

@@ -8,6 +8,7 @@ import type { DownstreamConnection } from '../connection/downstream-connection.t
 import type { FilterChain } from '../listener/listener.ts';
 import { compileRouteTable } from '../router/route-table.ts';
 import type { RouteTable } from '../router/route.ts';
+import { indexScopes, ScopedRouteTable, type ScopeIndex } from '../router/scoped-route-table.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { ConnectionManagerConfig } from './connection-manager-config.ts';
 import { ConnectionManager } from './connection-manager.ts';
@@ -19,6 +20,8 @@ export interface FilterChainEnvironment {
   readonly filters: HttpFilterRegistry;
   /** The route table of this name as it is now (RDS). */
   readonly routeTable: (name: string) => RouteTable | undefined;
+  /** The scopes of this name as they are now (SRDS). Absent: there are none. */
+  readonly scopes?: (name: string) => ScopeIndex | undefined;
   /** Absent: every connection is HTTP/1. */
   readonly createHttp2Codec?: Http2ServerFactory;
 }
@@ -35,7 +38,7 @@ export class HttpFilterChain implements FilterChain {
   constructor(
     model: FilterChainModel,
     listenerScope: StatsScope,
-    { worker, filters, routeTable, createHttp2Codec }: FilterChainEnvironment,
+    { worker, filters, routeTable, scopes, createHttp2Codec }: FilterChainEnvironment,
   ) {
     const last = model.networkFilters.at(-1);
     if (last?.kind !== 'http-connection-manager') throw new Error(`the last filter is ${last?.kind}`);
@@ -49,7 +52,14 @@ export class HttpFilterChain implements FilterChain {
     if (routes.kind === 'inline') {
       table = compileRouteTable(routes.routeConfig, worker);
       findRoutes = () => table;
-    } else findRoutes = () => routeTable(routes.routeConfigName);
+    } else if (routes.kind === 'rds') findRoutes = () => routeTable(routes.routeConfigName);
+    else {
+      const named = routes.scopes;
+      const inline = typeof named === 'string' ? undefined : indexScopes(named);
+      const find = typeof named === 'string' ? () => scopes?.(named) : () => inline;
+      const scoped = new ScopedRouteTable(routes.key, find, routeTable);
+      findRoutes = () => scoped;
+    }
     this.#inlineRoutes = table;
     const compiled = compileFilterChain(hcm.httpFilters, filters, worker, this.#scope);
     this.#config = new ConnectionManagerConfig(

@@ -198,7 +198,7 @@ describe('buildRouteConfig refuses', () => {
           },
         ],
       },
-      'vhds: unsupported: virtual hosts on demand (VHDS) are not implemented',
+      'vhds: unsupported: virtual hosts from discovery (VHDS) need a route configuration that is discovered (RDS)',
       'virtual_hosts[0].matcher: unsupported: matcher trees are not implemented; use routes',
       `${AT}.route.cluster_specifier_plugin: unsupported: cluster specifier plugins are not implemented`,
       'virtual_hosts[0].routes[1].filter_action: unsupported: filter_action is not implemented',

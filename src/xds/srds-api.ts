@@ -1,0 +1,201 @@
+import { ScopedRouteConfigurationSchema } from '../api/generated/envoy/config/route/v3/scoped_route_pb.js';
+import { buildScope, checkScopes } from '../config/builders/scoped-routes.ts';
+import type { ScopeReference } from '../config/listener-routes.ts';
+import { Problems } from '../config/problem.ts';
+import type { RouteScopeModel } from '../config/scoped-routes-model.ts';
+import type { SnapshotDelta } from '../config/snapshot.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { ProcessLog } from '../telemetry/log.ts';
+import { SCOPED_ROUTE_STATS } from '../telemetry/stats/route-discovery-stats.ts';
+import { sanitizeStatName, type StatBlock, type StatsScope } from '../telemetry/stats/stats.ts';
+import type { RdsApi, RouteClaim } from './rds-api.ts';
+import type { ResourceDecoder } from './resource-decoder.ts';
+import { problemText } from './resource-problems.ts';
+import { RESOURCE_TYPES } from './resource-type.ts';
+import type { ResourceUpdate } from './resource-update.ts';
+import type { Subscription } from './subscription.ts';
+import type { Subscriber } from './xds-sources.ts';
+
+const AT = SCOPED_ROUTE_STATS.at;
+
+export interface SrdsApiOptions {
+  readonly subscriber: Subscriber;
+  readonly decoder: ResourceDecoder;
+  readonly clock: Clock;
+  readonly stats: StatsScope;
+  readonly log: Pick<ProcessLog, 'warn'>;
+  /** Where the route configurations of scopes come from. */
+  readonly routes: Pick<RdsApi, 'claim'>;
+  /** Hands a delta to the workers. */
+  apply(delta: SnapshotDelta): Promise<unknown>;
+}
+
+interface Scope {
+  readonly model: RouteScopeModel;
+  readonly claim: RouteClaim;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly reference: ScopeReference;
+  readonly statsScope: StatsScope;
+  readonly block: StatBlock;
+  readonly waiting: Set<() => void>;
+  /** Scopes by the names of their resources. */
+  scopes: Map<string, Scope>;
+  subscription: Subscription | undefined;
+  claims: number;
+  /** The first answer has come, or isn't waited for. */
+  isHeard: boolean;
+  /** Route configurations of the first answer that have not come yet. */
+  missing: number;
+  isReady: boolean;
+}
+
+/**
+ * Scopes that connection managers have discovered (SRDS): subscribed to while some listener uses them. Each scope's
+ * route configuration is subscribed to in turn.
+ */
+export class SrdsApi {
+  readonly #options: SrdsApiOptions;
+  readonly #entries = new Map<string, Entry>();
+  #closed = false;
+
+  constructor(options: SrdsApiOptions) {
+    this.#options = options;
+  }
+
+  /** Uses the scopes from now on. `onReady` is called once, never inside of the call, when they and their routes have come. */
+  claim(reference: ScopeReference, onReady: () => void): RouteClaim {
+    const key = reference.key!;
+    const entry = this.#entries.get(key) ?? this.#open(key, reference);
+    entry.claims++;
+    if (!entry.isReady) entry.waiting.add(onReady);
+    let closed = false;
+    return {
+      get isReady() {
+        return entry.isReady;
+      },
+      close: () => {
+        if (closed) return;
+        closed = true;
+        entry.waiting.delete(onReady);
+        if (--entry.claims === 0) this.#close(entry);
+      },
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { subscription } of this.#entries.values()) subscription?.close();
+    this.#entries.clear();
+  }
+
+  #open(key: string, reference: ScopeReference): Entry {
+    const { stats, subscriber } = this.#options;
+    const { statPrefix, name } = reference;
+    const statsScope = stats.scope(`http.${sanitizeStatName(statPrefix)}.scoped_rds.${sanitizeStatName(name)}.`);
+    const entry: Entry = {
+      key,
+      reference,
+      statsScope,
+      block: statsScope.block(SCOPED_ROUTE_STATS),
+      waiting: new Set(),
+      scopes: new Map(),
+      subscription: undefined,
+      claims: 0,
+      isHeard: false,
+      missing: 0,
+      isReady: false,
+    };
+    this.#entries.set(key, entry);
+    entry.subscription = subscriber.subscribe(reference.source!, {
+      typeUrl: RESOURCE_TYPES.srds,
+      names: undefined,
+      stats: statsScope,
+      onUpdate: (update) => this.#onUpdate(entry, update),
+      onFetchTimeout: () => this.#heard(entry),
+      onRejected: () => this.#heard(entry),
+    });
+    return entry;
+  }
+
+  #close(entry: Entry): void {
+    if (this.#closed) return;
+    this.#entries.delete(entry.key);
+    entry.subscription?.close();
+    for (const { claim } of entry.scopes.values()) claim.close();
+    entry.statsScope.release();
+    void this.#send({ scopes: { set: [], remove: [entry.key] } });
+  }
+
+  async #onUpdate(entry: Entry, { set, removed }: ResourceUpdate): Promise<string> {
+    const models = new Map(Array.from(entry.scopes, ([name, { model }]) => [name, model] as const));
+    for (const name of removed) models.delete(name);
+    const problems = new Problems();
+    for (const resource of set) {
+      const decoded = await this.#options.decoder.decode(ScopedRouteConfigurationSchema, resource.value);
+      if (decoded === undefined) return `Unable to parse the ScopedRouteConfiguration ${resource.name}`;
+      if (decoded.error !== '') return decoded.error;
+      models.set(resource.name, buildScope(decoded.message, problems));
+    }
+    checkScopes([...models.values()], problems);
+    if (problems.hasErrors) return problemText(problems.list);
+    if (this.#entries.get(entry.key) !== entry) return '';
+    await this.#replace(entry, models);
+    this.#heard(entry);
+    return '';
+  }
+
+  async #replace(entry: Entry, models: ReadonlyMap<string, RouteScopeModel>): Promise<void> {
+    const { routes } = this.#options;
+    const { statPrefix, rdsSource: source } = entry.reference;
+    const former = entry.scopes;
+    entry.scopes = new Map();
+    for (const [name, model] of models) {
+      const held = former.get(name);
+      if (held?.model.routeConfigName === model.routeConfigName) {
+        entry.scopes.set(name, { model, claim: held.claim });
+        former.delete(name);
+        continue;
+      }
+      const claim = routes.claim({ name: model.routeConfigName, source, statPrefix }, () => {
+        entry.missing--;
+        this.#tryReady(entry);
+      });
+      if (!claim.isReady) entry.missing++;
+      entry.scopes.set(name, { model, claim });
+    }
+    entry.block.inc(AT.config_reload);
+    entry.block.set(AT.config_reload_time_ms, Math.floor(this.#options.clock.epoch()));
+    entry.block.set(AT.all_scopes, models.size);
+    entry.block.set(AT.active_scopes, models.size);
+    await this.#send({ scopes: { set: [{ name: entry.key, scopes: [...models.values()] }], remove: [] } });
+    // Scopes have let go of them by now.
+    for (const { claim } of former.values()) {
+      if (!claim.isReady && entry.missing > 0) entry.missing--;
+      claim.close();
+    }
+  }
+
+  #heard(entry: Entry): void {
+    entry.isHeard = true;
+    this.#tryReady(entry);
+  }
+
+  #tryReady(entry: Entry): void {
+    if (entry.isReady || !entry.isHeard || entry.missing > 0) return;
+    entry.isReady = true;
+    const waiting = [...entry.waiting];
+    entry.waiting.clear();
+    for (const onReady of waiting) onReady();
+  }
+
+  async #send(delta: SnapshotDelta): Promise<void> {
+    try {
+      await this.#options.apply(delta);
+    } catch (error) {
+      this.#options.log.warn('config', `cannot apply scoped routes: ${String(error)}`);
+    }
+  }
+}
