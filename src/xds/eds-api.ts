@@ -5,12 +5,11 @@ import {
 } from '../api/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { TypeRegistry } from '../api/type-registry.ts';
 import type { MessageValidator } from '../api/validate.ts';
-import { buildAssignment } from '../config/builders/endpoint.ts';
 import type { AssignmentModel, EdsModel } from '../config/cluster-model.ts';
-import { Problems, type Problem } from '../config/problem.ts';
+import type { Problem } from '../config/problem.ts';
 import type { ProcessLog } from '../telemetry/log.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';
-import { problemText } from './resource-problems.ts';
+import { AssignmentReader } from './assignment-reader.ts';
 import { RESOURCE_TYPES } from './resource-type.ts';
 import type { ResourceUpdate } from './resource-update.ts';
 import type { Subscriber } from './xds-sources.ts';
@@ -54,7 +53,12 @@ export class EdsApi {
 
   /** `stats`: the cluster's scope. The sink is called later, never inside of the call. */
   subscribe({ serviceName, source }: EdsModel, stats: StatsScope, sink: AssignmentSink): { close(): void } {
-    const endpoints = new ClusterEndpoints(serviceName, sink, (bytes) => this.#read(serviceName, bytes));
+    const endpoints = new ClusterEndpoints(
+      serviceName,
+      sink,
+      new AssignmentReader(serviceName, this.#options),
+      (problems) => this.#report(serviceName, problems),
+    );
     this.#live.add(endpoints);
     const subscription = this.#options.subscriber.subscribe(source, {
       typeUrl: RESOURCE_TYPES.eds,
@@ -82,28 +86,6 @@ export class EdsApi {
     }
   }
 
-  /** A text: why it is refused. */
-  #read(serviceName: string, bytes: Uint8Array): AssignmentModel | string {
-    const { types, validator } = this.#options;
-    let message: ClusterLoadAssignment;
-    try {
-      message = fromBinary(ClusterLoadAssignmentSchema, bytes);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return `Unable to parse the ClusterLoadAssignment ${serviceName}: ${reason}`;
-    }
-    if (message.clusterName !== serviceName)
-      return `Unexpected EDS cluster (expecting ${serviceName}): ${message.clusterName}`;
-    const [broken] = validator.validate(ClusterLoadAssignmentSchema, message).problems;
-    if (broken !== undefined)
-      return `${serviceName}: Proto constraint validation failed (${broken.path}: ${broken.message})`;
-    const problems = new Problems();
-    const assignment = buildAssignment(message, false, types, problems);
-    if (problems.hasErrors) return `${serviceName}: ${problemText(problems.list)}`;
-    this.#report(serviceName, problems.list);
-    return assignment;
-  }
-
   #report(serviceName: string, problems: readonly Problem[]): void {
     for (const { path, message } of problems) {
       const field = path.replaceAll(/\[\d+\]/g, '[]');
@@ -122,12 +104,19 @@ class ClusterEndpoints {
   versionInfo = '';
   #assignment: AssignmentModel | undefined = undefined;
   readonly #sink: AssignmentSink;
-  readonly #read: (bytes: Uint8Array) => AssignmentModel | string;
+  readonly #reader: AssignmentReader;
+  readonly #report: (unsupported: readonly Problem[]) => void;
 
-  constructor(serviceName: string, sink: AssignmentSink, read: (bytes: Uint8Array) => AssignmentModel | string) {
+  constructor(
+    serviceName: string,
+    sink: AssignmentSink,
+    reader: AssignmentReader,
+    report: (unsupported: readonly Problem[]) => void,
+  ) {
     this.serviceName = serviceName;
     this.#sink = sink;
-    this.#read = read;
+    this.#reader = reader;
+    this.#report = report;
   }
 
   update({ set }: ResourceUpdate): string {
@@ -140,11 +129,12 @@ class ClusterEndpoints {
     if (set.length > 1) return `Unexpected EDS resource length: ${set.length}`;
     const { value, version } = resource;
     if (this.bytes === undefined || Buffer.compare(this.bytes, value) !== 0) {
-      const read = this.#read(value);
+      const read = this.#reader.read(value);
       if (typeof read === 'string') return read;
+      this.#report(read.unsupported);
       // A copy: the bytes may be a small part of a large response, which would stay in memory with them.
       this.bytes = new Uint8Array(value);
-      this.#assignment = read;
+      this.#assignment = read.assignment;
     }
     this.versionInfo = version;
     this.#sink.onAssignment(this.#assignment!);

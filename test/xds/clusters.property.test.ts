@@ -126,7 +126,7 @@ class DeltaServer extends Server {
   readonly mux: DeltaMux;
   readonly #wanted = new Set<string>();
   /** What the client was sent on this stream, or said it had: name -> resource as text. */
-  readonly #sent = { [cds]: new Map<string, string>(), [eds]: new Map<string, string>() };
+  readonly #sent: Readonly<Record<string, Map<string, string>>> = { [cds]: new Map(), [eds]: new Map() };
   #open = false;
 
   constructor(mux: DeltaMux) {

@@ -89,7 +89,8 @@ function buildLocality(group: LocalityLbEndpoints, types: TypeRegistry, problems
   };
 }
 
-function buildEndpoint(
+/** One endpoint of `group`, which is the `locality`-th. Undefined after a problem that leaves none. */
+export function buildEndpoint(
   message: LbEndpoint,
   group: LocalityLbEndpoints,
   locality: number,

@@ -28,6 +28,15 @@ export interface TransportSocketCount {
   readonly counters: readonly Counter[];
 }
 
+/** From how many hosts on it is worth while to remember which endpoint each came of. */
+const MANY = 64;
+
+interface KnownHost {
+  /** In `#slots`. */
+  readonly key: string;
+  readonly host: HostModel;
+}
+
 const NO_MATCHES: TransportSocketCount = { matches: [], counters: [] };
 
 /**
@@ -44,6 +53,8 @@ export class Membership {
   readonly #transportSockets: TransportSocketCount;
   #assignment: AssignmentModel | undefined = undefined;
   #slots = new Map<string, number>();
+  /** Of large memberships: the hosts by the endpoints that they came of, which discovery may hand in again as they are. */
+  #known: ReadonlyMap<EndpointModel, KnownHost> | undefined = undefined;
   #hostSet: HostSetModel;
 
   constructor(
@@ -86,8 +97,11 @@ export class Membership {
     const slots = new Map<string, number>();
     const hosts: HostModel[] = [];
     let added = 0;
+    const known = assignment.endpoints.length < MANY ? undefined : new Map<EndpointModel, KnownHost>();
     for (const endpoint of assignment.endpoints) {
-      const key = this.#identity === 'position' ? String(hosts.length) : formatAddress(endpoint.address);
+      const formerHost = this.#known?.get(endpoint);
+      const key =
+        formerHost?.key ?? (this.#identity === 'position' ? String(hosts.length) : formatAddress(endpoint.address));
       const { matches, counters } = this.#transportSockets;
       const locality = assignment.localities[endpoint.locality];
       const match = matchTransportSocket(matches, endpoint.metadata, locality?.metadata);
@@ -100,9 +114,12 @@ export class Membership {
         added++;
       } else former.delete(key);
       slots.set(key, slot);
-      this.#setHealth(slot, endpoint);
-      hosts.push({ ...endpoint, sharedSlot: slot });
+      if (formerHost === undefined) this.#setHealth(slot, endpoint);
+      const host = formerHost?.host ?? { ...endpoint, sharedSlot: slot };
+      hosts.push(host);
+      known?.set(endpoint, { key, host });
     }
+    this.#known = known;
     this.#slots = slots;
     const removed = former.size;
     for (const slot of former.values()) this.#reclaimer.retireHost(slot);

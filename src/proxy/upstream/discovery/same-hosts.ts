@@ -20,7 +20,7 @@ export function sameHosts(a: HostSetModel, b: HostSetModel): boolean {
 }
 
 function sameHost(a: HostModel, b: HostModel): boolean {
-  return a.sharedSlot === b.sharedSlot && sameEndpoint(a, b);
+  return a === b || (a.sharedSlot === b.sharedSlot && sameEndpoint(a, b));
 }
 
 function sameEndpoint(a: EndpointModel, b: EndpointModel): boolean {
