@@ -6,12 +6,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { XdsServer } from '../xds-server/xds-server.ts';
-import { createMeshAuthority } from './mesh-authority.ts';
-import { allPorts, GATEWAY_PORT, shiftPorts, WORKLOADS, XDS_PORT, type Workload } from './workloads.ts';
+import { createMeshAuthority, type MeshAuthority } from './mesh-authority.ts';
+import { allPorts, GATEWAY_PORT, ISTIOD_PORTS, shiftPorts, WORKLOADS, XDS_PORT, type Workload } from './workloads.ts';
 
 const HERE = import.meta.dirname;
 const PROXY = join(HERE, '../../bin/outrigger');
 const READY_MS = 60_000;
+/** istiod may have to be built first. */
+const BUILD_MS = 1_200_000;
 /** How long a process may take to end by itself. */
 const END_MS = 3_000;
 
@@ -22,6 +24,8 @@ export interface BookinfoOptions {
   readonly portOffset?: number;
   /** The proxy to run: any program with Envoy's command line. */
   readonly proxy?: string;
+  /** A program that runs istiod with the Istio YAML in `live`, to be the control plane; ours is by default. */
+  readonly istiod?: string | undefined;
   /** A line for whatever happens. */
   readonly log: (line: string) => void;
   /** Aborted while it starts: ends what has been started, and rejects. */
@@ -32,12 +36,26 @@ export interface BookinfoOptions {
 export class Bookinfo implements AsyncDisposable {
   /** Of the gateway. */
   readonly url: string;
-  readonly #options: Required<BookinfoOptions>;
+  readonly #options: BookinfoOptions & {
+    readonly portOffset: number;
+    readonly proxy: string;
+    readonly signal: AbortSignal;
+  };
+  /** Where its files are: `mesh`, `rules` and the bootstrap. */
+  readonly #home: string;
+  /** Certificates, and all that a proxy starts with. */
+  #folder = '';
   readonly #processes = new Map<string, ChildProcess>();
   readonly #stack = new AsyncDisposableStack();
 
   private constructor(options: BookinfoOptions) {
-    this.#options = { portOffset: 0, proxy: PROXY, signal: new AbortController().signal, ...options };
+    this.#options = {
+      portOffset: 0,
+      proxy: PROXY,
+      signal: new AbortController().signal,
+      ...options,
+    };
+    this.#home = this.#options.istiod === undefined ? HERE : join(HERE, 'istio');
     this.url = `http://127.0.0.1:${GATEWAY_PORT + this.#options.portOffset}`;
   }
 
@@ -55,11 +73,8 @@ export class Bookinfo implements AsyncDisposable {
 
   /** Puts a rule of the folder `rules` in force, as `cp` would. */
   async apply(rule: string): Promise<void> {
-    await writeLive(
-      this.#options,
-      `${rule.split('-')[0]}.yaml`,
-      await readFile(join(HERE, 'rules', `${rule}.yaml`), 'utf8'),
-    );
+    const to = join(this.#options.live, `${rule.split('-')[0]}.yaml`);
+    await this.#copy(join(this.#home, 'rules', `${rule}.yaml`), to);
   }
 
   /** Ends one process: a service (`details`), or a proxy (`details-proxy`). */
@@ -78,19 +93,23 @@ export class Bookinfo implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { live, portOffset, log } = this.#options;
+    const { portOffset, istiod, live, log } = this.#options;
+    if (istiod !== undefined && portOffset !== 0) throw new Error('the ports of the mesh under istiod are fixed');
     await demandPorts(portOffset);
+    this.#folder = this.#stack.adopt(await mkdtemp(join(tmpdir(), 'bookinfo-')), remove);
     await this.#layOut();
-    const bootstrap = join(this.#stack.adopt(await mkdtemp(join(tmpdir(), 'bookinfo-')), remove), 'bootstrap.yaml');
-    await writeFile(bootstrap, shiftPorts(await readFile(join(HERE, 'bootstrap.yaml'), 'utf8'), portOffset));
+    await this.#copy(join(this.#home, 'bootstrap.yaml'), join(this.#folder, 'bootstrap.yaml'));
+    // Under istiod ours serves the certificates only: an agent does that in a cluster.
+    const folder = istiod === undefined ? live : join(this.#folder, 'secrets');
     const address = `127.0.0.1:${XDS_PORT + portOffset}`;
-    this.#stack.use(await XdsServer.start({ folder: live, address, log: (line) => log(`xds: ${line}`) }));
+    this.#stack.use(await XdsServer.start({ folder, address, log: (line) => log(`xds: ${line}`) }));
     this.#stack.defer(async () => {
       await Promise.all([...this.#processes.values()].map(endProcess));
     });
+    if (istiod !== undefined) await this.#runIstiod(istiod);
     for (const workload of WORKLOADS) {
       this.#runService(workload);
-      this.#runProxy(workload, bootstrap);
+      this.#runProxy(workload);
     }
     await Promise.all(WORKLOADS.map(({ name }) => this.#answers(`${this.adminUrl(name)}/ready`, `${name}-proxy`)));
     await this.#answers(`${this.url}/productpage`, 'productpage');
@@ -100,39 +119,75 @@ export class Bookinfo implements AsyncDisposable {
   async #layOut(): Promise<void> {
     const { live } = this.#options;
     await rm(live, { recursive: true, force: true });
-    const mesh = join(HERE, 'mesh');
+    const mesh = join(this.#home, 'mesh');
     for (const file of await readdir(mesh, { recursive: true }))
-      if (file.endsWith('.yaml')) await writeLive(this.#options, file, await readFile(join(mesh, file), 'utf8'));
+      if (file.endsWith('.yaml')) await this.#copy(join(mesh, file), join(live, file));
     await this.apply('reviews-all');
     await this.apply('ratings');
+    await (this.#options.istiod === undefined ? this.#writeSecrets() : this.#writeIstioSecrets());
+  }
+
+  async #writeSecrets(): Promise<void> {
+    const { live } = this.#options;
     const authority = createMeshAuthority('bookinfo');
-    await writeLive(
-      this.#options,
-      'secrets.yaml',
-      secrets('root', { validation_context: { trusted_ca: inline(authority.root) } }),
-    );
+    await writePrivate(join(live, 'secrets.yaml'), rootSecret('root', authority));
     for (const { name, account } of WORKLOADS) {
-      const { certificate, key } = authority.issue(`spiffe://bookinfo/sa/${account}`);
-      const tls = { tls_certificate: { certificate_chain: inline(certificate), private_key: inline(key) } };
-      await writeLive(this.#options, `${name}/secrets.yaml`, secrets('certificate', tls));
+      const issued = authority.issue(`spiffe://bookinfo/sa/${account}`);
+      await writePrivate(join(live, name, 'secrets.yaml'), certificateSecret('certificate', issued));
     }
   }
 
-  #runService({ name, appPort, calls = {} }: Workload): void {
+  /** With the names and identities that istiod counts on. */
+  async #writeIstioSecrets(): Promise<void> {
+    const folder = join(this.#folder, 'secrets');
+    const authority = createMeshAuthority('cluster.local');
+    await writePrivate(join(folder, 'secrets.yaml'), rootSecret('ROOTCA', authority));
+    for (const { account } of WORKLOADS) {
+      const issued = authority.issue(`spiffe://cluster.local/ns/bookinfo/sa/${account}`);
+      await writePrivate(join(folder, account, 'secrets.yaml'), certificateSecret('default', issued));
+    }
+  }
+
+  async #copy(from: string, to: string): Promise<void> {
+    const yaml = await readFile(from, 'utf8');
+    await mkdir(dirname(to), { recursive: true });
+    await writeFile(to, shiftPorts(yaml, this.#options.portOffset));
+  }
+
+  async #runIstiod(program: string): Promise<void> {
+    const [grpc, tls, http, monitoring] = ISTIOD_PORTS.map((port) => String(port + this.#options.portOffset));
+    this.#run('istiod', program, [], {
+      ISTIOD_GRPC_PORT: grpc,
+      ISTIOD_TLS_PORT: tls,
+      ISTIOD_HTTP_PORT: http,
+      ISTIOD_MONITORING_PORT: monitoring,
+      ISTIOD_CONFIG: this.#options.live,
+      ISTIOD_OUT: join(this.#folder, 'istiod'),
+      ISTIOD_MTLS: '1',
+    });
+    await this.#answers(`http://127.0.0.1:${http}/ready`, 'istiod', BUILD_MS);
+  }
+
+  #runService({ name, address, appPort, calls = {} }: Workload): void {
     if (appPort === undefined) return;
-    const { portOffset } = this.#options;
-    const urls = Object.entries(calls).map(([key, port]) => [key, `http://127.0.0.1:${port + portOffset}`]);
+    const { portOffset, istiod } = this.#options;
+    const urls = Object.entries(calls).map(([key, port]) => [
+      key,
+      // istiod has one listener for all services; they are told apart by their names.
+      istiod === undefined ? `http://127.0.0.1:${port + portOffset}` : `http://${address}:9080`,
+    ]);
     const main = join(HERE, 'services/main.ts');
     this.#run(name, process.execPath, [main, name, String(appPort + portOffset)], Object.fromEntries(urls));
   }
 
-  #runProxy({ name, account, adminPort }: Workload, bootstrap: string): void {
-    const { proxy, portOffset } = this.#options;
+  #runProxy(workload: Workload): void {
+    const { proxy, portOffset, istiod } = this.#options;
+    const { name, account, adminPort } = workload;
     const address = { socket_address: { address: '127.0.0.1', port_value: adminPort + portOffset } };
-    const who = ['--service-node', name, '--service-cluster', account];
-    const admin = ['--config-yaml', JSON.stringify({ admin: { address } })];
+    const node = istiod === undefined ? { id: name, cluster: account } : istioNode(workload);
+    const more = ['--config-yaml', JSON.stringify({ node, admin: { address } })];
     const how = ['--concurrency', '1', '--disable-hot-restart', '-l', 'warning'];
-    this.#run(`${name}-proxy`, proxy, ['-c', bootstrap, ...who, ...admin, ...how]);
+    this.#run(`${name}-proxy`, proxy, ['-c', join(this.#folder, 'bootstrap.yaml'), ...more, ...how]);
   }
 
   #run(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
@@ -150,8 +205,8 @@ export class Bookinfo implements AsyncDisposable {
     this.#processes.set(name, child);
   }
 
-  async #answers(url: string, name: string): Promise<void> {
-    const deadline = performance.now() + READY_MS;
+  async #answers(url: string, name: string, withinMs = READY_MS): Promise<void> {
+    const deadline = performance.now() + withinMs;
     for (;;) {
       const { exitCode = null, signalCode = null } = this.#processes.get(name) ?? {};
       this.#options.signal.throwIfAborted();
@@ -159,27 +214,55 @@ export class Bookinfo implements AsyncDisposable {
       const response = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
       await response?.arrayBuffer();
       if (response?.status === 200) return;
-      if (performance.now() > deadline) throw new Error(`${name} is not ready after ${READY_MS / 1000} s`);
+      if (performance.now() > deadline) throw new Error(`${name} is not ready after ${withinMs / 1000} s`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
 }
 
-async function writeLive({ live, portOffset = 0 }: BookinfoOptions, file: string, yaml: string): Promise<void> {
-  const path = join(live, file);
-  await mkdir(dirname(path), { recursive: true });
-  // Keys are in it, too.
-  await writeFile(path, shiftPorts(yaml, portOffset), { mode: 0o600 });
+/** What istiod wants to know of a proxy; Istio's agent would tell it. */
+function istioNode({ name, account, address }: Workload): object {
+  const gateway = name === 'gateway';
+  const version = /v\d$/.exec(name)?.[0] ?? 'v1';
+  return {
+    id: `${gateway ? 'router' : 'sidecar'}~${address}~${name}.bookinfo~bookinfo.svc.cluster.local`,
+    cluster: account,
+    metadata: {
+      ISTIO_VERSION: '1.31.0',
+      NAMESPACE: 'bookinfo',
+      NAME: name,
+      WORKLOAD_NAME: name,
+      SERVICE_ACCOUNT: account,
+      INSTANCE_IPS: address,
+      CLUSTER_ID: 'Kubernetes',
+      MESH_ID: 'cluster.local',
+      INTERCEPTION_MODE: 'NONE',
+      LABELS: { app: account, version, ...(gateway && { istio: 'ingressgateway' }) },
+    },
+  };
+}
+
+function rootSecret(name: string, { root }: MeshAuthority): string {
+  return secretFile({ name, validation_context: { trusted_ca: { inline_string: root } } });
+}
+
+function certificateSecret(name: string, issued: ReturnType<MeshAuthority['issue']>): string {
+  const chain = { inline_string: issued.certificate };
+  return secretFile({
+    name,
+    tls_certificate: { certificate_chain: chain, private_key: { inline_string: issued.key } },
+  });
 }
 
 /** JSON is YAML, too. */
-function secrets(name: string, content: object): string {
+function secretFile(secret: object): string {
   const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
-  return JSON.stringify({ resources: [{ '@type': type, name, ...content }] }, undefined, 2);
+  return JSON.stringify({ resources: [{ '@type': type, ...secret }] }, undefined, 2);
 }
 
-function inline(text: string): { inline_string: string } {
-  return { inline_string: text };
+async function writePrivate(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text, { mode: 0o600 });
 }
 
 /** Rejects if another program listens on a port that the mesh needs: better than seven proxies that wait. */

@@ -1,21 +1,26 @@
-// npm run bookinfo: the bookstore on this machine. --proxy PROGRAM runs another proxy (Envoy) in Outrigger's place;
-// --port-offset N moves every port; --verbose shows what the control plane sends.
+// npm run bookinfo: the bookstore on this machine. --istiod has a real istiod as the control plane (in a checkout, with Go
+// installed: it is built at first); --proxy PROGRAM runs another proxy (Envoy) in Outrigger's place; --port-offset N moves
+// every port (not those of istiod's mesh); --verbose prints what the control plane sends, and everything else.
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Bookinfo } from './bookinfo.ts';
 
 const { values } = parseArgs({
   options: {
+    istiod: { type: 'boolean', default: false },
     proxy: { type: 'string' },
     'port-offset': { type: 'string', default: '0' },
     verbose: { type: 'boolean', default: false },
   },
 });
+const ISTIOD = join(import.meta.dirname, '../../test/tools/istiod.sh');
 const live = join(import.meta.dirname, 'live');
 const here = (path: string): string => relative(process.cwd(), join(import.meta.dirname, path));
 let quiet = false;
+/** What is only of interest when one wants to know: responses of the control plane, access logs, istiod's progress. */
+const CHATTER = /^xds: .* (<-|has left)|^[\w-]+-proxy: \[[^\]]*\] "|^istiod: (?!.*\t(error|fatal)\t)/;
 const log = (line: string): void => {
-  if (!quiet && (values.verbose || !/^xds: .* (<-|has left)/.test(line))) console.log(line);
+  if (!quiet && (values.verbose || !CHATTER.test(line))) console.log(line);
 };
 
 const ending = new AbortController();
@@ -30,10 +35,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     void bookinfo?.[Symbol.asyncDispose]().then(() => process.exit(0));
   });
 
-console.log('Starting six services, seven proxies and a control plane ...');
+const controlPlane = values.istiod ? 'istiod (building it the first time takes minutes)' : 'a control plane';
+console.log(`Starting six services, seven proxies and ${controlPlane} ...`);
 bookinfo = await Bookinfo.start({
   live,
   portOffset: Number(values['port-offset']),
+  istiod: values.istiod ? ISTIOD : undefined,
   ...(values.proxy !== undefined && { proxy: values.proxy }),
   log,
   signal: ending.signal,
@@ -43,7 +50,8 @@ bookinfo = await Bookinfo.start({
   process.exit(1);
 });
 
-const copy = (rule: string, to: string): string => `cp ${here(`rules/${rule}.yaml`)} ${here(`live/${to}.yaml`)}`;
+const rules = values.istiod ? 'istio/rules' : 'rules';
+const copy = (rule: string, to: string): string => `cp ${here(`${rules}/${rule}.yaml`)} ${here(`live/${to}.yaml`)}`;
 console.log(`
 The bookstore is open. Ctrl-C ends it.
 

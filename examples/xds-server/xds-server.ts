@@ -7,7 +7,7 @@ import {
   DiscoveryResponseSchema,
 } from '../../src/api/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { systemClock } from '../../src/lib/clock.ts';
-import { AGGREGATED_DELTA, AGGREGATED_STREAM } from '../../src/xds/resource-type.ts';
+import { AGGREGATED_DELTA, AGGREGATED_STREAM, DISCOVERY_METHODS } from '../../src/xds/resource-type.ts';
 import { ClientStream, type Request, type Response } from './client-stream.ts';
 import { readDelta, writeDelta } from './delta.ts';
 import { ResourceFolder } from './resource-folder.ts';
@@ -22,7 +22,10 @@ export interface XdsServerOptions {
   readonly log: (line: string) => void;
 }
 
-/** A control plane: serves a folder of Envoy resources to any number of proxies over ADS, delta and state of the world. */
+/**
+ * A control plane: serves a folder of Envoy resources to any number of proxies, over ADS or a stream for each type, in both
+ * variants of the protocol (delta, state of the world).
+ */
 export class XdsServer implements AsyncDisposable {
   readonly #server = new Server();
   readonly #streams = new Set<ClientStream>();
@@ -36,18 +39,9 @@ export class XdsServer implements AsyncDisposable {
     folder.onChange(() => {
       for (const stream of this.#streams) stream.push();
     });
-    this.#server.addService(
-      {
-        delta: method(AGGREGATED_DELTA, DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema),
-        sotw: method(AGGREGATED_STREAM, DiscoveryRequestSchema, DiscoveryResponseSchema),
-      },
-      {
-        delta: (call: Call<typeof DeltaDiscoveryRequestSchema, typeof DeltaDiscoveryResponseSchema>) =>
-          this.#serve(call, readDelta, writeDelta),
-        sotw: (call: Call<typeof DiscoveryRequestSchema, typeof DiscoveryResponseSchema>) =>
-          this.#serve(call, readSotw, writeSotw),
-      },
-    );
+    this.#addMethods(AGGREGATED_STREAM, AGGREGATED_DELTA);
+    // For a proxy that asks for one type only, on a stream of its own.
+    for (const { stream, delta } of Object.values(DISCOVERY_METHODS)) this.#addMethods(stream, delta);
   }
 
   static async start({ folder, address, log }: XdsServerOptions): Promise<XdsServer> {
@@ -69,6 +63,22 @@ export class XdsServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#folder.close();
     this.#server.forceShutdown();
+  }
+
+  #addMethods(sotw: string, delta: string): void {
+    this.#server.addService(
+      {
+        delta: method(delta, DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema),
+        // Virtual hosts have no such method.
+        ...(sotw !== '' && { sotw: method(sotw, DiscoveryRequestSchema, DiscoveryResponseSchema) }),
+      },
+      {
+        delta: (call: Call<typeof DeltaDiscoveryRequestSchema, typeof DeltaDiscoveryResponseSchema>) =>
+          this.#serve(call, readDelta, writeDelta),
+        sotw: (call: Call<typeof DiscoveryRequestSchema, typeof DiscoveryResponseSchema>) =>
+          this.#serve(call, readSotw, writeSotw),
+      },
+    );
   }
 
   #serve<In extends DescMessage, Out extends DescMessage>(

@@ -28,20 +28,20 @@ const REVIEWS_ATTEMPTS = 2;
 /** productpage: the page, and the same as JSON; made of what details and reviews answer. */
 export function productpageRoutes({ details, reviews, ratings }: Backends): readonly Route[] {
   const sessions = new Sessions(randomBytes(32));
-  const headersFor = ({ request, headers }: Exchange): Record<string, string> => {
+  const headersFor = ({ request, headers }: Exchange, service: string): Record<string, string> => {
     const user = sessions.userOf(request);
-    return { ...headers, ...(user !== undefined && { 'end-user': user }) };
+    return { ...headers, host: `${service}:9080`, ...(user !== undefined && { 'end-user': user }) };
   };
   const getDetails = async (exchange: Exchange, id: string): Promise<Part<Details>> =>
-    partOf(await call(`${details}/details/${id}`, headersFor(exchange), TIMEOUT_MS), 'details');
+    partOf(await call(`${details}/details/${id}`, headersFor(exchange, 'details'), TIMEOUT_MS), 'details');
   const getReviews = async (exchange: Exchange, id: string): Promise<Part<Reviews>> => {
     let answer: Answer = { status: 0, body: '' };
     for (let i = 0; i < REVIEWS_ATTEMPTS && answer.status !== 200; i++)
-      answer = await call(`${reviews}/reviews/${id}`, headersFor(exchange), TIMEOUT_MS);
+      answer = await call(`${reviews}/reviews/${id}`, headersFor(exchange, 'reviews'), TIMEOUT_MS);
     return partOf(answer, 'reviews');
   };
   const getRatings = async (exchange: Exchange, id: string): Promise<Part<unknown>> =>
-    partOf(await call(`${ratings}/ratings/${id}`, headersFor(exchange), TIMEOUT_MS), 'ratings');
+    partOf(await call(`${ratings}/ratings/${id}`, headersFor(exchange, 'ratings'), TIMEOUT_MS), 'ratings');
 
   const json =
     (get: (exchange: Exchange, id: string) => Promise<Part<unknown>>) =>

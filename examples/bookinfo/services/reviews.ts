@@ -25,7 +25,9 @@ export function reviewsRoutes(version: ReviewsVersion, ratingsUrl: string): read
       pattern: /^\/reviews\/(?<id>\d+)$/,
       async handle({ response, params, headers }) {
         const id = params['id']!;
-        const stars = color && starsIn(await call(`${ratingsUrl}/ratings/${id}`, headers, TIMEOUTS_MS[color]));
+        const stars =
+          color &&
+          starsIn(await call(`${ratingsUrl}/ratings/${id}`, { ...headers, host: 'ratings:9080' }, TIMEOUTS_MS[color]));
         const reviews = TEXTS.map((text, index) => {
           const reviewer = `Reviewer${index + 1}`;
           if (color === undefined) return { reviewer, text };
