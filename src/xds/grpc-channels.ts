@@ -99,7 +99,11 @@ class LazyChannel implements GrpcChannel {
   }
 
   async call(method: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array | GrpcStatus> {
-    return (await this.#load()).call(method, request, timeoutMs);
+    try {
+      return await (await this.#load()).call(method, request, timeoutMs);
+    } catch (error) {
+      return { code: GRPC_STATUS.INTERNAL, details: String(error) };
+    }
   }
 
   close(): void {
@@ -108,12 +112,21 @@ class LazyChannel implements GrpcChannel {
   }
 
   #load(): Promise<GrpcChannel> {
-    this.#made ??= this.#make().then((channel) => {
+    this.#made ??= this.#makeOnce();
+    return this.#made;
+  }
+
+  /** What fails is tried again by the next who asks: it may be for want of a file. */
+  async #makeOnce(): Promise<GrpcChannel> {
+    try {
+      const channel = await this.#make();
       this.#channel = channel;
       if (this.#closed) channel.close();
       return channel;
-    });
-    return this.#made;
+    } catch (error) {
+      this.#made = undefined;
+      throw error;
+    }
   }
 }
 

@@ -53,31 +53,40 @@ export class GrpcJsChannel implements GrpcChannel {
   openStream(method: string, events: GrpcStreamEvents): GrpcStreamHandle {
     const call = new Call(events, (client) => this.#onCallDone(call, client));
     this.#calls.add(call);
-    void this.#connected().then((client) => call.start(client, method, this.#metadata()));
+    void this.#start(call, method);
     return call;
   }
 
+  /** Whatever the library takes offence at (a target, a header) ends the stream. */
+  async #start(call: Call, method: string): Promise<void> {
+    try {
+      call.start(await this.#connected(), method, this.#metadata());
+    } catch (error) {
+      call.fail(failureOf(error));
+    }
+  }
+
   async call(method: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array | GrpcStatus> {
-    const client = await this.#connected();
+    let client: Client | undefined;
+    let metadata: Metadata;
+    try {
+      client = await this.#connected();
+      metadata = this.#metadata();
+    } catch (error) {
+      return failureOf(error);
+    }
     if (client === undefined) return NO_HOST;
+    const made = client;
     return new Promise((resolve) => {
       const deadline = Date.now() + timeoutMs;
-      client.makeUnaryRequest(
-        method,
-        asBuffer,
-        unchanged,
-        request,
-        this.#metadata(),
-        { deadline },
-        (error, response) => {
-          if (error !== null) this.#dropUnlessConnected(client);
-          resolve(
-            error === null
-              ? (response ?? new Uint8Array())
-              : { code: error.code ?? STATUS.UNKNOWN, details: error.details ?? error.message },
-          );
-        },
-      );
+      made.makeUnaryRequest(method, asBuffer, unchanged, request, metadata, { deadline }, (error, response) => {
+        if (error !== null) this.#dropUnlessConnected(made);
+        resolve(
+          error === null
+            ? (response ?? new Uint8Array())
+            : { code: error.code ?? STATUS.UNKNOWN, details: error.details ?? error.message },
+        );
+      });
     });
   }
 
@@ -100,7 +109,13 @@ export class GrpcJsChannel implements GrpcChannel {
       current.getChannel().getConnectivityState(false) >= connectivityState.TRANSIENT_FAILURE
     )
       this.#dropClient();
-    this.#client ??= this.#connect();
+    if (this.#client === undefined) {
+      const made = this.#connect();
+      this.#client = made;
+      made.catch(() => {
+        if (this.#client === made) this.#client = undefined;
+      });
+    }
     return this.#client;
   }
 
@@ -138,18 +153,29 @@ export class GrpcJsChannel implements GrpcChannel {
 
   #dropUnlessConnected(client: Client): void {
     if (client.getChannel().getConnectivityState(false) === connectivityState.READY) return;
-    void this.#client?.then((current) => {
-      if (current === client) this.#dropClient();
-    });
+    void this.#client?.then(
+      (current) => {
+        if (current === client) this.#dropClient();
+      },
+      () => {},
+    );
     client.close();
   }
 
   #dropClient(): void {
     const client = this.#client;
     this.#client = undefined;
-    void client?.then((made) => made?.close());
+    void client?.then(
+      (made) => made?.close(),
+      () => {},
+    );
   }
 }
+
+const failureOf = (error: unknown): GrpcStatus => ({
+  code: GRPC_STATUS.INTERNAL,
+  details: error instanceof Error ? error.message : String(error),
+});
 
 /** One stream, from before it has a connection. */
 class Call implements GrpcStreamHandle {

@@ -35,6 +35,7 @@ const DEFAULT_BACK_OFF_GROWTH = 10;
 export class GrpcSource implements XdsSource {
   readonly #mux: SotwMux | DeltaMux;
   readonly #stream: { open(): void; close(): void };
+  readonly #hasService: boolean;
   #opened = false;
   #closed = false;
 
@@ -42,6 +43,7 @@ export class GrpcSource implements XdsSource {
   constructor(config: ApiConfigSource, typeUrl: string | undefined, scope: StatsScope, context: GrpcSourceContext) {
     const { clock, random, log, node, channels } = context;
     const incremental = isIncremental(config);
+    this.#hasService = config.grpcServices.length > 0;
     const mux = {
       clock,
       node,
@@ -76,7 +78,8 @@ export class GrpcSource implements XdsSource {
 
   /** Idempotent. What is watched by then is asked for in the order in which it was watched. */
   open(): void {
-    if (this.#opened || this.#closed) return;
+    // Without a service there is nobody to ask; the configuration was refused for it.
+    if (this.#opened || this.#closed || !this.#hasService) return;
     this.#opened = true;
     this.#stream.open();
   }

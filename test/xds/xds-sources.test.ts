@@ -390,6 +390,27 @@ test('a gRPC call that is no stream', async () => {
   expect(await channel.call('/none.Such/Method', new Uint8Array(), 1000)).toMatchObject({ code: 12 });
 });
 
+test.each<[string, JsonValue]>([
+  ['a header that none can be', { ...service, initial_metadata: [{ key: 'no good', value: 'x' }] }],
+  ['a target that makes no sense', { google_grpc: { target_uri: 'unix:///%%%::', stat_prefix: 'x' } }],
+  [
+    'a file that is not there',
+    {
+      google_grpc: {
+        target_uri: '127.0.0.1:1',
+        stat_prefix: 'x',
+        channel_credentials: { ssl_credentials: { root_certs: { filename: '/none/such' } } },
+      },
+    },
+  ],
+])('%s is a stream that fails, again and again', async (_what, grpcService) => {
+  const port = await server.listen();
+  const xds = newSources(null, [clusterAt([at(port)])]);
+  const held = holder(cds);
+  xds.subscribe(configOf({ api_type: 'GRPC', grpc_services: [grpcService] }), held.target);
+  await eventually('failures', () => held.stat('update_failure') >= 3);
+});
+
 test('without ADS what asks for it waits in vain', async () => {
   const xds = newSources(null, []);
   const held = holder(cds);
