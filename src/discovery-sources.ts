@@ -45,7 +45,9 @@ export function usesDiscovery({ bootstrap, runtime }: LoadedBootstrap, resources
     ldsConfig !== undefined ||
     cdsConfig !== undefined ||
     runtime.discovered.length > 0 ||
-    resources.listeners.some(({ routes, scopes }) => routes.length > 0 || scopes.length > 0) ||
+    resources.listeners.some(
+      ({ routes, scopes, extensions }) => routes.length > 0 || scopes.length > 0 || extensions.length > 0,
+    ) ||
     resources.clusters.some(({ discovery }) => discovery.kind === 'eds') ||
     resources.secrets.some(({ subscription }) => subscription?.discovery !== undefined)
   );

@@ -13,10 +13,12 @@ import type { FilterRegistries } from './filters/filter-registries.ts';
 import type { Clock } from './lib/clock.ts';
 import { listenerTlsContexts, secretNames } from './config/tls-contexts-of.ts';
 import type { ListenerClaim } from './proxy/listener/listener-registry.ts';
+import { ExtendedListener } from './extended-listener.ts';
 import type { SecretStore } from './secret-store.ts';
 import type { ProcessLog } from './telemetry/log.ts';
 import type { StatsScope } from './telemetry/stats/stats.ts';
 import { CdsApi, type ClusterSink } from './xds/cds-api.ts';
+import { EcdsApi } from './xds/ecds-api.ts';
 import { LdsApi, type ListenerSink } from './xds/lds-api.ts';
 import { RdsApi, type RouteClaim } from './xds/rds-api.ts';
 import type { ResourceDecoder } from './xds/resource-decoder.ts';
@@ -37,7 +39,7 @@ export interface DynamicConfigOptions {
   readonly log: ProcessLog;
   readonly subscriber: Subscriber;
   readonly decoder: ResourceDecoder;
-  readonly listeners: ListenerSink;
+  readonly listeners: ListenerSink & { refresh(name: string): Promise<string> };
   readonly clusters: ClusterSink & { has(name: string): boolean };
   /** Hands a delta to the workers. */
   apply(delta: SnapshotDelta): Promise<unknown>;
@@ -51,6 +53,7 @@ export class DynamicConfig {
   readonly #discovery: ConfigSourceContext;
   readonly #rds: RdsApi;
   readonly #srds: SrdsApi;
+  readonly #ecds: EcdsApi;
   #rtds: RtdsApi | undefined = undefined;
   #cds: CdsApi | undefined = undefined;
   #lds: LdsApi | undefined = undefined;
@@ -79,6 +82,7 @@ export class DynamicConfig {
         }),
     });
     const apply = (delta: SnapshotDelta): Promise<unknown> => options.apply(delta);
+    this.#ecds = new EcdsApi({ subscriber, decoder, types: loaded.registry, stats });
     this.#srds = new SrdsApi({ subscriber, decoder, clock, stats, log, routes: this.#rds, apply });
   }
 
@@ -152,7 +156,8 @@ export class DynamicConfig {
   }
 
   /** Takes what a listener uses, from the moment on that it warms. `onReady` is called once, never inside of the call. */
-  claim({ model, routes, scopes }: BuiltListener, onReady: () => void): ListenerClaim {
+  claim(built: BuiltListener, onReady: () => void): ListenerClaim {
+    const { model, routes, scopes } = built;
     const { secrets, secretSources } = this.#options;
     const sources = secretSources();
     const named = secretNames(listenerTlsContexts(model)).flatMap((name) => sources.find(name) ?? []);
@@ -189,9 +194,31 @@ export class DynamicConfig {
       if (key === undefined) for (const route of routeNames) addRoute({ name: route, source, statPrefix });
       else addRoutes(`target ScopedRdsConfigSubscription ${name}`, (onTaken) => this.#srds.claim(scope, onTaken));
     }
+    let extended: ExtendedListener | undefined;
+    if (built.extensions.length > 0) {
+      const { listeners, log } = this.#options;
+      const made = new ExtendedListener({
+        built,
+        ecds: this.#ecds,
+        onReady: onOneReady,
+        refresh: () => listeners.refresh(model.name),
+        onFailure: (error) => log.error('config', `listener '${model.name}': ${error}`),
+      });
+      extended = made;
+      add({
+        isReady: false,
+        get waitingFor() {
+          return made.waitingFor;
+        },
+        close: () => made.close(),
+      });
+    }
     if (named.length > 0) add(secrets.claim(named, onOneReady));
     return {
       isReady: left === 0,
+      get model() {
+        return extended?.model;
+      },
       get waitingFor() {
         return claims.flatMap(({ waitingFor }) => waitingFor);
       },
@@ -215,6 +242,7 @@ export class DynamicConfig {
     this.#cds?.close();
     this.#lds?.close();
     for (const wake of this.#waiting.values()) wake();
+    this.#ecds.close();
     this.#srds.close();
     this.#rds.close();
   }

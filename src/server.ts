@@ -242,6 +242,7 @@ export class Server implements AsyncDisposable {
       listeners: {
         set: (built, versionInfo) => this.#listeners.set(built, versionInfo, true),
         remove: (name) => this.#listeners.remove(name, true),
+        refresh: (name) => this.#listeners.refresh(name),
       },
       apply: async (delta) => this.#fleet?.apply(delta),
       setRuntimeLayer: (layer, fields, problems) => {

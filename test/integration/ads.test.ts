@@ -258,6 +258,66 @@ describe.each([
     expect(ads.nacks('lds')).toEqual([]);
   });
 
+  test('filters whose configs are delivered apart (ECDS)', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    const FAULT = 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault';
+    const ROUTER = 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router';
+    const source = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' };
+    const http_filters = [
+      { name: 'fault', config_discovery: { config_source: source, type_urls: [FAULT] } },
+      { name: 'envoy.filters.http.router', typed_config: { '@type': ROUTER } },
+    ];
+    const fault = (status: number) => ({
+      name: 'fault',
+      typed_config: { '@type': FAULT, abort: { http_status: status, percentage: { numerator: 100 } } },
+    });
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }), concurrency: 1 });
+    const get = async () => (await fetch(`http://127.0.0.1:${proxy.port('in')}/`)).status;
+    // It warms until its filter has come; its predecessor serves.
+    ads.set('lds', 'in', rdsListener('in', 'r', { hcm: { http_filters } }));
+    await eventually('warming', () => proxy.stat('listener_manager.total_listeners_warming') === 1);
+    expect(await get()).toBe(200);
+    ads.set('ecds', 'fault', fault(418));
+    await eventually('the filter', async () => (await get()) === 418);
+    ads.set('ecds', 'fault', fault(451));
+    await eventually('the change', async () => (await get()) === 451);
+    ads.set('ecds', 'fault', { name: 'fault', typed_config: { '@type': ROUTER } });
+    await eventually('the refusal', () => ads.nacks('ecds').length > 0);
+    expect(ads.nacks('ecds')[0]).toMatch(/^Error: filter config has type URL .*Router but expect .*HTTPFault\.$/);
+    expect(await get()).toBe(451);
+    expect(proxy.stat('extension_config_discovery.http_filter.fault.config_reload')).toBe(2);
+    expect(proxy.stat('extension_config_discovery.http_filter.fault.config_fail')).toBe(1);
+  });
+
+  test('a filter without its config fails requests, unless there is a default', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    const FAULT = 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault';
+    const router = {
+      name: 'envoy.filters.http.router',
+      typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+    };
+    const discovery = {
+      config_source: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0.05s' },
+      type_urls: [FAULT],
+    };
+    const default_config = { '@type': FAULT, abort: { http_status: 418, percentage: { numerator: 100 } } };
+    const listenerWith = (name: string, config_discovery: object) =>
+      rdsListener(name, 'r', { hcm: { http_filters: [{ name, config_discovery }, router] } });
+    ads.change((set) => {
+      set('lds', 'none', listenerWith('none', discovery));
+      set('lds', 'default', listenerWith('default', { ...discovery, default_config }));
+      const at_once = { ...discovery, default_config, apply_default_config_without_warming: true };
+      set('lds', 'at-once', listenerWith('at-once', at_once));
+    });
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const get = async (name: string) => (await fetch(`http://127.0.0.1:${proxy.port(name)}/`)).status;
+    expect([await get('none'), await get('default'), await get('at-once')]).toEqual([500, 418, 418]);
+  });
+
   test('/config_dump shows versions and states; unchanged resources cost nothing', async () => {
     await using upstream = await ScriptedUpstream.start();
     await using ads = await AdsServer.start();

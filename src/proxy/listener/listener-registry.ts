@@ -19,6 +19,8 @@ export interface ListenerSpec {
 export interface ListenerClaim {
   /** Everything is there; `onReady` won't be called. */
   readonly isReady: boolean;
+  /** What is served in place of the spec's model; absent: that. Asked when it is ready, and when it is refreshed. */
+  readonly model?: ListenerModel | undefined;
   /** What it still waits for, for people. */
   readonly waitingFor: readonly string[];
   /** Idempotent. */
@@ -185,6 +187,15 @@ export class ListenerRegistry<Spec extends ListenerSpec> {
     return settled;
   }
 
+  /** The model of a listener's claim is another one: hands it to the workers, if the listener serves. '' or why it can't. */
+  async refresh(name: string): Promise<string> {
+    const active = this.#entries.get(name)?.active;
+    if (active === undefined || this.#closed) return '';
+    const model = this.#placed(name, active.claim.model ?? active.spec.model);
+    const [outcome] = await this.#options.apply({ listeners: { set: [model], remove: [] } });
+    return outcome?.error ?? '';
+  }
+
   /** False: there is none of this name, or it is static and `viaApi` is set. */
   remove(name: string, viaApi: boolean): boolean {
     const entry = this.#entries.get(name);
@@ -298,7 +309,7 @@ export class ListenerRegistry<Spec extends ListenerSpec> {
     );
     if (ready.length === 0 && remove.length === 0) return;
     for (const [, revision] of ready) revision.isInFlight = true;
-    const set = ready.map(([{ name }, { spec }]) => this.#placed(name, spec.model));
+    const set = ready.map(([{ name }, { spec, claim }]) => this.#placed(name, claim.model ?? spec.model));
     const errors = new Map<string, string>();
     try {
       for (const { name, error } of await this.#options.apply({ listeners: { set, remove } }))

@@ -1,0 +1,118 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { AnySchema, type Any } from '@bufbuild/protobuf/wkt';
+import { FaultAbortSchema, HTTPFaultSchema } from './api/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
+import type { BuiltListener } from './config/built-listener.ts';
+import type { ListenerModel } from './config/listener-model.ts';
+import type { EcdsApi, ExtensionClaim, ExtensionUser } from './xds/ecds-api.ts';
+
+export interface ExtendedListenerOptions {
+  readonly built: BuiltListener;
+  readonly ecds: EcdsApi;
+  /** Everything that it waited for has come. Called once, never inside of the constructor. */
+  onReady(): void;
+  /** It serves, and its model is another. */
+  refresh(): Promise<string>;
+  /** Its filters' configs, all that came, make no listener together. */
+  onFailure(error: string): void;
+}
+
+/** A listener that has filters whose configs are delivered apart: its model, as their configs come and change. */
+export class ExtendedListener implements ExtensionUser {
+  readonly #options: ExtendedListenerOptions;
+  readonly #claims = new Map<string, ExtensionClaim>();
+  #model: ListenerModel | undefined = undefined;
+  #prepared: ListenerModel | undefined = undefined;
+  #isReady = false;
+  #hasStarted = false;
+  #building: Promise<unknown> = Promise.resolve();
+
+  constructor(options: ExtendedListenerOptions) {
+    this.#options = options;
+    const { built, ecds } = options;
+    for (const reference of built.extensions)
+      this.#claims.set(`${reference.kind} ${reference.name}`, ecds.claim(reference, this));
+    if (this.#hasAll) void this.#start();
+  }
+
+  /** Undefined as long as it isn't ready. */
+  get model(): ListenerModel | undefined {
+    return this.#model;
+  }
+
+  /** What it waits for, for people. */
+  get waitingFor(): readonly string[] {
+    if (this.#isReady) return [];
+    return [...this.#claims].filter(([, { isReady }]) => !isReady).map(([key]) => `target ECDS ${key}`);
+  }
+
+  async prepare(): Promise<string> {
+    // Alone it can't be checked before the others are there.
+    if (!this.#isReady) return '';
+    const built = await this.#build();
+    if (typeof built === 'string') return built;
+    this.#prepared = built;
+    return '';
+  }
+
+  async commit(): Promise<void> {
+    if (this.#prepared === undefined) return;
+    this.#model = this.#prepared;
+    this.#prepared = undefined;
+    await this.#options.refresh();
+  }
+
+  onReady(): void {
+    if (this.#hasAll) void this.#start();
+  }
+
+  close(): void {
+    for (const claim of this.#claims.values()) claim.close();
+  }
+
+  get #hasAll(): boolean {
+    for (const { isReady } of this.#claims.values()) if (!isReady) return false;
+    return true;
+  }
+
+  async #start(): Promise<void> {
+    if (this.#hasStarted) return;
+    this.#hasStarted = true;
+    const built = await this.#build();
+    if (typeof built === 'string') {
+      this.#hasStarted = false;
+      this.#options.onFailure(built);
+      return;
+    }
+    this.#model = built;
+    this.#isReady = true;
+    this.#options.onReady();
+  }
+
+  /** One build after the other. A text: why it can't be. */
+  #build(): Promise<ListenerModel | string> {
+    const { built } = this.#options;
+    const building = this.#building.then(() =>
+      built.extend(({ kind, name }) => {
+        const config = this.#claims.get(`${kind} ${name}`)?.config;
+        // Without its config a filter could let through what it should not: HTTP requests fail, as in Envoy.
+        return config ?? (kind === 'http_filter' ? FAILS : 'drop');
+      }),
+    );
+    this.#building = building.catch(() => undefined);
+    return building;
+  }
+}
+
+/** In place of an HTTP filter without a config: every request is answered by 500. */
+const FAILS: Any = create(AnySchema, {
+  typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
+  value: toBinary(
+    HTTPFaultSchema,
+    create(HTTPFaultSchema, {
+      abort: create(FaultAbortSchema, {
+        errorType: { case: 'httpStatus', value: 500 },
+        percentage: { numerator: 100 },
+      }),
+    }),
+  ),
+});
