@@ -30,12 +30,22 @@ const GRPC_TYPES: ReadonlySet<ApiType> = new Set([
   ApiType.AGGREGATED_GRPC,
   ApiType.AGGREGATED_DELTA_GRPC,
 ]);
+/** How Envoy calls those who ask; anybody else goes by the name that is given. */
+const USERS: Readonly<Record<string, string>> = {
+  cds: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
+  ecds: 'type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig',
+  eds: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+  lds: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  rds: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+  rtds: 'type.googleapis.com/envoy.service.runtime.v3.Runtime',
+  srds: 'SRDS',
+};
 const API = 'envoy.config.core.v3.ApiConfigSource';
 const GRPC_API = `${API}::(AGGREGATED_)(DELTA_)GRPC`;
 
 /**
  * Finds what Envoy refuses in a core.v3.ConfigSource, and what of it is not implemented; `problems` stands at it.
- * `user`: what asks for it, a type URL as a rule.
+ * `user`: what asks for it: `cds`, `rds`, ..., or the words for anything else.
  */
 export function checkConfigSource(
   message: ConfigSource | undefined,
@@ -99,7 +109,7 @@ export function checkAdsConfig(message: ApiConfigSource, context: ConfigSourceCo
 function checkNode(user: string, { hasNode }: ConfigSourceContext, problems: Problems): void {
   if (!hasNode)
     problems.error(
-      `${user}: node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.`,
+      `${USERS[user] ?? user}: node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.`,
     );
 }
 

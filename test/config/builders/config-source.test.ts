@@ -15,7 +15,6 @@ import {
 } from '../../../src/config/builders/config-source.ts';
 import { Problems } from '../../../src/config/problem.ts';
 
-const CDS = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
 const types = new TypeRegistry();
 await types.load([ConfigSourceSchema.typeName]);
 const context: ConfigSourceContext = {
@@ -34,7 +33,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 function problemsOf(message: JsonObject, more: Partial<ConfigSourceContext> = {}): string[] {
   const problems = new Problems('cds_config');
-  checkConfigSource(fromJson(ConfigSourceSchema, message), CDS, { ...context, ...more }, problems);
+  checkConfigSource(fromJson(ConfigSourceSchema, message), 'cds', { ...context, ...more }, problems);
   return problems.list.map(({ severity, path, message: text }) => `${severity} ${path}: ${text}`);
 }
 
@@ -133,7 +132,7 @@ describe('checkConfigSource', () => {
       'max_interval must be greater than or equal to the base_interval',
     ]);
     expect(errorsOf({ ads: {} }, { hasNode: false })).toEqual([
-      `${CDS}: node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.`,
+      `type.googleapis.com/envoy.config.cluster.v3.Cluster: node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.`,
     ]);
   });
 
