@@ -27,12 +27,18 @@ export async function checkHttpFilters(
 
 async function checkConnectionManager(hcm: HcmModel, registry: HttpFilterRegistry, problems: Problems): Promise<void> {
   const compiled = new Map<string, CompiledHttpFilter>();
-  const context = inertContext();
   const check = async (filters: HcmModel['httpFilters'], at: Problems): Promise<void> => {
     for (const [i, { name, config }] of filters.entries()) {
       try {
         await registry.prepare([config]);
-        compiled.set(name, registry.compile(config, context));
+        const here = at.at(i).at('typed_config');
+        compiled.set(
+          name,
+          registry.compile(
+            config,
+            inertContext((field) => here.unsupported(field)),
+          ),
+        );
       } catch (error) {
         report(error, at.at(i).at('typed_config'));
       }

@@ -41,6 +41,18 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/header-mutation.ts')).headerMutation),
   },
   {
+    name: 'envoy.filters.http.rbac',
+    configType: 'envoy.extensions.filters.http.rbac.v3.RBAC',
+    routeConfigTypes: ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute'],
+    load: async () => erase((await import('./http/rbac.ts')).rbac),
+  },
+  {
+    name: 'envoy.filters.http.cors',
+    configType: 'envoy.extensions.filters.http.cors.v3.Cors',
+    routeConfigTypes: ['envoy.extensions.filters.http.cors.v3.CorsPolicy'],
+    load: async () => erase((await import('./http/cors.ts')).cors),
+  },
+  {
     name: 'envoy.filters.http.grpc_web',
     configType: 'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
     routeConfigTypes: [],

@@ -4,8 +4,11 @@ import { systemClock } from '../lib/clock.ts';
 import { SystemRandom } from '../lib/random.ts';
 import { KitStats } from './test-kit/kit-stats.ts';
 
-/** For creating filters only to see whether their config is good: counts nowhere, logs nothing. */
-export function inertContext(): FactoryContext {
+/**
+ * For creating filters only to see whether their config is good: counts nowhere, logs nothing. `unsupported` hears of
+ * fields that the filter names so.
+ */
+export function inertContext(unsupported: (field: string) => void = () => {}): FactoryContext {
   const stats = new KitStats();
   return {
     clock: systemClock,
@@ -19,6 +22,7 @@ export function inertContext(): FactoryContext {
       featureEnabled: () => false,
     },
     log: { debug() {}, info() {}, warn() {}, error() {} },
+    unsupported,
     sleep: () => new Promise(() => {}),
   };
 }

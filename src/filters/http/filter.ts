@@ -102,6 +102,8 @@ export interface FactoryContext {
   readonly rootStats: StatsScope;
   readonly runtime: RuntimeReader;
   readonly log: FilterLogger;
+  /** Names a field of the config that is set, changes nothing that has to be safe, and isn't implemented. Absent: nobody listens. */
+  readonly unsupported?: (field: string) => void;
   /** Resolves after `delayMs`, or rejects when `signal` aborts first. Uses the worker's timer wheel. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }

@@ -5,9 +5,9 @@ import {
 } from '../../api/generated/envoy/extensions/filters/network/rbac/v3/rbac_pb.js';
 import type { Permission, Policy, Principal, RBAC as Rules } from '../../api/generated/envoy/config/rbac/v3/rbac_pb.js';
 import type { Counter } from '../../telemetry/stats/stats.ts';
-import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
 import { ConfigError, protobufConfig } from '../config-type.ts';
-import { RbacEngine, deniedDetails, type RbacVerdict } from '../rbac/rbac-engine.ts';
+import { compileRules, statPrefix } from '../rbac/compile-rules.ts';
+import { deniedDetails, type RbacEngine, type RbacVerdict } from '../rbac/rbac-engine.ts';
 import {
   ContinueChain,
   StopIteration,
@@ -50,12 +50,10 @@ class RbacSettings {
     this.shadow = compile(config.shadowRules, 'shadow_rules', unsupported);
     this.shadowPrefix = config.shadowRulesStatPrefix;
     this.continuous = config.enforcementType === RBAC_EnforcementType.CONTINUOUS;
-    const prefix = sanitizeStatName(config.statPrefix);
-    const scope = `${prefix}${prefix === '' || prefix.endsWith('.') ? '' : '.'}rbac.`;
+    const scope = `${statPrefix(config.statPrefix)}rbac.`;
     this.allowed = rootStats.counter(`${scope}allowed`);
     this.denied = rootStats.counter(`${scope}denied`);
-    const shadowPrefix = sanitizeStatName(config.shadowRulesStatPrefix);
-    const shadow = `${scope}${shadowPrefix}${shadowPrefix === '' || shadowPrefix.endsWith('.') ? '' : '.'}shadow_`;
+    const shadow = `${scope}${statPrefix(config.shadowRulesStatPrefix)}shadow_`;
     this.shadowAllowed = rootStats.counter(`${shadow}allowed`);
     this.shadowDenied = rootStats.counter(`${shadow}denied`);
   }
@@ -72,12 +70,7 @@ function compile(
     .find((name) => name !== undefined);
   if (header !== undefined)
     throw new ConfigError(`Found header(${header}) rule,not supported by RBAC network filter`, field);
-  try {
-    return new RbacEngine(rules, (below) => unsupported(`${field}.${below}`));
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    throw new ConfigError(error.message, error.path === '' ? field : `${field}.${error.path}`);
-  }
+  return compileRules(rules, field, unsupported);
 }
 
 /** The name of a header that a policy looks at: a connection has none, and Envoy refuses such rules. */
