@@ -84,12 +84,32 @@ export class Bookinfo implements AsyncDisposable {
   }
 
   adminUrl(workload: string): string {
-    const found = WORKLOADS.find(({ name }) => name === workload);
-    return `http://127.0.0.1:${(found?.adminPort ?? 0) + this.#options.portOffset}`;
+    return `http://127.0.0.1:${this.#workload(workload).adminPort + this.#options.portOffset}`;
+  }
+
+  /** Where a service reaches another one (`RATINGS`) through its own sidecar. */
+  outboundUrl(workload: string, service: string): string {
+    const { address, calls = {} } = this.#workload(workload);
+    // istiod has one listener for all services; they are told apart by their names.
+    if (this.#options.istiod !== undefined) return `http://${address}:9080`;
+    return `http://127.0.0.1:${(calls[service] ?? 0) + this.#options.portOffset}`;
+  }
+
+  /** Where a sidecar takes requests from other proxies. */
+  inbound(workload: string): { readonly host: string; readonly port: number } {
+    const { address, inboundPort } = this.#workload(workload);
+    if (this.#options.istiod !== undefined) return { host: address, port: 9081 };
+    return { host: '127.0.0.1', port: inboundPort + this.#options.portOffset };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
+  }
+
+  #workload(name: string): Workload {
+    const found = WORKLOADS.find((workload) => workload.name === name);
+    if (found === undefined) throw new Error(`there is no workload '${name}'`);
+    return found;
   }
 
   async #start(): Promise<void> {
@@ -168,14 +188,10 @@ export class Bookinfo implements AsyncDisposable {
     await this.#answers(`http://127.0.0.1:${http}/ready`, 'istiod', BUILD_MS);
   }
 
-  #runService({ name, address, appPort, calls = {} }: Workload): void {
+  #runService({ name, appPort, calls = {} }: Workload): void {
     if (appPort === undefined) return;
-    const { portOffset, istiod } = this.#options;
-    const urls = Object.entries(calls).map(([key, port]) => [
-      key,
-      // istiod has one listener for all services; they are told apart by their names.
-      istiod === undefined ? `http://127.0.0.1:${port + portOffset}` : `http://${address}:9080`,
-    ]);
+    const { portOffset } = this.#options;
+    const urls = Object.keys(calls).map((key) => [key, this.outboundUrl(name, key)]);
     const main = join(HERE, 'services/main.ts');
     this.#run(name, process.execPath, [main, name, String(appPort + portOffset)], Object.fromEntries(urls));
   }

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bookinfo } from '../../examples/bookinfo/bookinfo.ts';
-import { allPorts, WORKLOADS } from '../../examples/bookinfo/workloads.ts';
+import { call, type Answer } from '../../examples/bookinfo/services/http.ts';
+import { allPorts } from '../../examples/bookinfo/workloads.ts';
 import { eventually } from '../support/eventually.ts';
 import { OUTRIGGER } from '../support/proxy-process.ts';
 import { subjectName } from '../support/subject.ts';
@@ -16,8 +17,9 @@ import { findTool } from '../support/tools.ts';
  * rules change. With OUTRIGGER_SUBJECT=envoy a real Envoy is every proxy.
  */
 const binary = subjectName === 'envoy' ? findTool('envoy') : OUTRIGGER;
-/** How soon a copied file has to show. */
-const EFFECT_MS = 1000;
+const ISTIOD = join(import.meta.dirname, '../tools/istiod.sh');
+/** How soon a copied file has to show; istiod gathers changes for a while before it sends them. */
+const EFFECT_MS = { own: 1000, istiod: 2000 };
 
 const isFree = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -43,16 +45,22 @@ interface Page {
   readonly html: string;
 }
 
-describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
+const CONTROL_PLANES = [
+  { name: 'our xDS server', istiod: false, canRun: binary !== undefined },
+  { name: 'istiod', istiod: true, canRun: binary !== undefined && findTool('istiod') !== undefined },
+];
+
+describe.each(CONTROL_PLANES)('Bookinfo under $name', { timeout: 120_000 }, ({ istiod, canRun }) => {
+  const own = canRun && !istiod;
   const live = mkdtempSync(join(tmpdir(), 'bookinfo-live-'));
   const log: string[] = [];
   let bookinfo: Bookinfo;
-  let offset: number;
 
   beforeAll(async () => {
-    offset = await freeOffset();
-    const options = { live, portOffset: offset, proxy: binary!, log: (line: string) => void log.push(line) };
-    bookinfo = await Bookinfo.start(options).catch((error: unknown) => {
+    if (!canRun) return;
+    const portOffset = istiod ? 0 : await freeOffset();
+    const options = { live, portOffset, proxy: binary!, log: (line: string) => void log.push(line) };
+    bookinfo = await Bookinfo.start({ ...options, istiod: istiod ? ISTIOD : undefined }).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${log.join('\n')}`);
     });
   });
@@ -84,7 +92,7 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
       },
       20_000,
     );
-    expect(after).toBeLessThan(EFFECT_MS);
+    expect(after).toBeLessThan(istiod ? EFFECT_MS.istiod : EFFECT_MS.own);
   };
   const starsOf = async (count: number, headers?: Record<string, string>): Promise<Set<string>> => {
     const seen = new Set<string>();
@@ -96,12 +104,12 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
     return seen.size === 1 && seen.has(stars);
   };
 
-  test('at first, all versions of reviews take turns', async () => {
+  test.skipIf(!canRun)('at first, all versions of reviews take turns', async () => {
     expect(await starsOf(60)).toEqual(new Set(['none', 'black', 'red']));
     expect((await page()).html).toContain('paperback');
   });
 
-  test('rules for reviews take effect within a second, and not one request fails', async () => {
+  test.skipIf(!canRun)('rules for reviews take effect within a second, and not one request fails', async () => {
     const jason = await login('jason');
     const failed: string[] = [];
     let count = 0;
@@ -133,7 +141,7 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
     expect(count).toBeGreaterThan(100);
   });
 
-  test('80/20 is 80/20', async () => {
+  test.skipIf(!canRun)('80/20 is 80/20', async () => {
     await bookinfo.apply('reviews-80-20');
     await eventually('both versions', async () => (await starsOf(8)).has('none'));
     const counts: Record<string, number> = { none: 0, red: 0 };
@@ -151,7 +159,7 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
     expect(counts['red']).toBeLessThan(136);
   });
 
-  test('ratings that fail', async () => {
+  test.skipIf(!canRun)('ratings that fail', async () => {
     await apply('reviews-v3', showsOnly('red'));
     await apply('ratings-abort', showsOnly('error'));
     const { status, html } = await page();
@@ -165,7 +173,7 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
     await apply('ratings', showsOnly('red'));
   });
 
-  test('ratings that take seven seconds: each caller gives up as it is made to', async () => {
+  test.skipIf(!canRun)('ratings that take seven seconds: each caller gives up as it is made to', async () => {
     const jason = await login('jason');
     await bookinfo.apply('reviews-jason-v2');
     await bookinfo.apply('ratings-delay-jason');
@@ -175,9 +183,9 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
       return [result, performance.now() - began];
     };
     await eventually('the delay', async () => (await since(() => page(jason)))[1] > 2000, 30_000);
-    const ratings = WORKLOADS.find(({ name }) => name === 'reviews-v2')!.calls!['RATINGS']! + offset;
-    const rating = (headers: Record<string, string>): Promise<Response> =>
-      fetch(`http://127.0.0.1:${ratings}/ratings/0`, { headers });
+    const ratings = bookinfo.outboundUrl('reviews-v2', 'RATINGS');
+    const rating = (headers: Record<string, string>): Promise<Answer> =>
+      call(`${ratings}/ratings/0`, { host: 'ratings:9080', ...headers }, 20_000);
     const [[slow, slowMs], [fast, fastMs], [black, blackMs], [none, noneMs]] = await Promise.all([
       since(() => rating({ 'end-user': 'jason' })),
       since(() => rating({})),
@@ -206,7 +214,7 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
     await eventually('stars', showsOnly('red'));
   });
 
-  test('a mistake in a file changes nothing but what is printed', async () => {
+  test.skipIf(!own)('a mistake in a file changes nothing but what is printed', async () => {
     const file = join(live, 'reviews.yaml');
     const before = readFileSync(file, 'utf8');
     writeFileSync(file, before.replace('cluster:', 'clutser:'));
@@ -218,19 +226,18 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
     await eventually('stars', showsOnly('red'));
   });
 
-  test('only whom a service knows gets in', async () => {
+  test.skipIf(!own)('only whom a service knows gets in', async () => {
     const secret = (path: string): Record<string, { inline_string: string }> => {
       const [resource] = (JSON.parse(readFileSync(join(live, path), 'utf8')) as { resources: Record<string, never>[] })
         .resources;
       return resource!['tls_certificate'] ?? resource!['validation_context']!;
     };
     const ca = secret('secrets.yaml')['trusted_ca']!.inline_string;
-    const ratings = WORKLOADS.find(({ name }) => name === 'ratings')!.inboundPort + offset;
+    const ratings = bookinfo.inbound('ratings');
     const get = async (options: ConnectionOptions): Promise<string> =>
       new Promise((resolve) => {
         const socket = connectTls({
-          host: '127.0.0.1',
-          port: ratings,
+          ...ratings,
           ca,
           checkServerIdentity: () => undefined,
           ...options,
@@ -250,10 +257,22 @@ describe.skipIf(binary === undefined)('Bookinfo', { timeout: 120_000 }, () => {
     expect(await get(as('reviews-v2'))).toBe('HTTP/1.1 200 OK');
     expect(await get(as('details'))).toBe('refused');
     expect(await get({})).toBe('refused');
-    await expect(fetch(`http://127.0.0.1:${ratings}/ratings/0`)).rejects.toThrow();
   });
 
-  test('a service that ends is missed on the page, and nowhere else', async () => {
+  test.skipIf(!canRun)('nobody gets in without TLS, or without a certificate', async () => {
+    const { host, port } = bookinfo.inbound('ratings');
+    expect(await call(`http://${host}:${port}/ratings/0`, {}, 5000)).toEqual({ status: 0, body: '' });
+    const outcome = await new Promise((resolve) => {
+      const socket = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2', 'istio'] });
+      socket.on('error', () => resolve('refused'));
+      socket.on('data', () => resolve('answered'));
+      socket.on('close', () => resolve('refused'));
+    });
+    expect(outcome).toBe('refused');
+    expect((await page()).stars).toBe('red');
+  });
+
+  test.skipIf(!canRun)('a service that ends is missed on the page, and nowhere else', async () => {
     await bookinfo.end('details');
     const { status, stars, html } = await page();
     expect([status, stars]).toEqual([200, 'red']);
