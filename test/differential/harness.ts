@@ -58,7 +58,7 @@ export class Subject {
     if (port === undefined) throw new Error(`${this.proxy.name} has no listener ${listener}`);
     this.#upstream.take();
     this.#h2Upstream?.take();
-    const before = await this.proxy.counters();
+    const before = await this.proxy.counters(true);
     const data = exact === true ? send : send.replaceAll('\n', '\r\n');
     const exchange =
       h2 === undefined ? await rawExchange(port, data, options) : await frames(port, h2, options.timeoutMs);
@@ -95,7 +95,7 @@ export class Subject {
     };
     const deadline = Date.now() + LOG_WAIT_MS;
     for (;;) {
-      const after = await this.proxy.counters();
+      const after = await this.proxy.counters(true);
       if (open(after) <= open(before) || Date.now() > deadline) return after;
     }
   }

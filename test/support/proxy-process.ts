@@ -108,9 +108,10 @@ export class ProxyProcess implements AsyncDisposable {
     return (await fetch(`http://127.0.0.1:${this.adminPort}${path}`, { method })).text();
   }
 
-  /** Every counter by name. */
-  async counters(): Promise<Map<string, number>> {
-    const { stats } = JSON.parse(await this.admin('/stats?format=json&type=Counters')) as {
+  /** Every counter by name; `usedOnly`: those that have ever counted, which are a few of the many. */
+  async counters(usedOnly = false): Promise<Map<string, number>> {
+    const query = `/stats?format=json&type=Counters${usedOnly ? '&usedonly' : ''}`;
+    const { stats } = JSON.parse(await this.admin(query)) as {
       stats: { name: string; value: number }[];
     };
     return new Map(stats.filter(({ value }) => value !== undefined).map(({ name, value }) => [name, value]));
