@@ -224,10 +224,12 @@ export class Bookinfo implements AsyncDisposable {
   async #answers(url: string, name: string, withinMs = READY_MS): Promise<void> {
     const deadline = performance.now() + withinMs;
     for (;;) {
-      const { exitCode = null, signalCode = null } = this.#processes.get(name) ?? {};
-      this.#options.signal.throwIfAborted();
-      if (exitCode !== null || signalCode !== null) throw new Error(`${name} could not start`);
-      const response = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+      const { signal } = this.#options;
+      signal.throwIfAborted();
+      const child = this.#processes.get(name);
+      if (child?.pid === undefined || hasEnded(child)) throw new Error(`${name} could not start`);
+      const either = AbortSignal.any([signal, AbortSignal.timeout(10_000)]);
+      const response = await fetch(url, { signal: either }).catch(() => undefined);
       await response?.arrayBuffer();
       if (response?.status === 200) return;
       if (performance.now() > deadline) throw new Error(`${name} is not ready after ${withinMs / 1000} s`);
@@ -298,8 +300,12 @@ async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
 }
 
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
 async function endProcess(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  if (child.pid === undefined || hasEnded(child)) return;
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
