@@ -1,5 +1,6 @@
 import type { AddressModel } from './config/common-model.ts';
 import type { SnapshotDelta } from './config/snapshot.ts';
+import type { EncodedDelta } from './host-set-codec.ts';
 import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
 import type { LogLevel } from './telemetry/log-level.ts';
 import type { LogOptions } from './telemetry/log.ts';
@@ -60,7 +61,7 @@ export interface DataPlaneLink {
 }
 
 export type ToWorker =
-  | { readonly type: 'apply'; readonly call: number; readonly delta: SnapshotDelta; readonly bound: BoundAddresses }
+  | { readonly type: 'apply'; readonly call: number; readonly delta: EncodedDelta; readonly bound: BoundAddresses }
   | { readonly type: 'drain'; readonly call: number; readonly request: DrainRequest }
   | { readonly type: 'connection-count'; readonly call: number }
   | { readonly type: 'health-check'; readonly failing: boolean }

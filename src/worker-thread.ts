@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { SnapshotDelta } from './config/snapshot.ts';
+import { HostSetEncoder } from './host-set-codec.ts';
 import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
 import type { LogLevel } from './telemetry/log-level.ts';
 import type { StatsRegistration } from './telemetry/stats/registration.ts';
@@ -35,6 +36,7 @@ export class WorkerThread implements DataPlaneLink {
   readonly index: number;
   readonly #worker: Worker;
   readonly #calls = new Map<number, Call>();
+  readonly #hostSets = new HostSetEncoder();
   #nextCall = 0;
   #closing = false;
 
@@ -93,7 +95,8 @@ export class WorkerThread implements DataPlaneLink {
   }
 
   apply(delta: SnapshotDelta, bound: BoundAddresses): Promise<readonly ListenerOutcome[]> {
-    return this.#call((call) => ({ type: 'apply', call, delta, bound }));
+    const encoded = this.#hostSets.encode(delta);
+    return this.#call((call) => ({ type: 'apply', call, delta: encoded, bound }));
   }
 
   drain(request: DrainRequest): Promise<void> {

@@ -1,6 +1,7 @@
 // One data-plane worker thread: a DataPlane behind messages (see worker-protocol.ts).
 import { parentPort, workerData } from 'node:worker_threads';
 import { DataPlane } from './data-plane.ts';
+import { HostSetDecoder } from './host-set-codec.ts';
 import { SharedCells } from './lib/shared-cells.ts';
 import { ProcessLog } from './telemetry/log.ts';
 import { ThreadStats } from './telemetry/stats/arena.ts';
@@ -19,6 +20,8 @@ const dataPlane = new DataPlane(index, settings, {
   log: new ProcessLog(settings.log),
 });
 
+const hostSets = new HostSetDecoder();
+
 const answer = (call: number, work: Promise<unknown>): void => {
   work.then(
     (result) => post({ type: 'done', call, result }),
@@ -29,7 +32,7 @@ const answer = (call: number, work: Promise<unknown>): void => {
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'apply':
-      answer(message.call, dataPlane.apply(message.delta, message.bound));
+      answer(message.call, dataPlane.apply(hostSets.decode(message.delta), message.bound));
       break;
     case 'drain':
       answer(message.call, dataPlane.drain(message.request));

@@ -154,7 +154,8 @@ export class UpstreamCluster implements Cluster {
         host = new UpstreamHost(hostModel, locality, this.#environment.shared, this.#environment.lane);
       } else {
         former.delete(hostModel.sharedSlot);
-        host.update(hostModel, locality);
+        if (host.model === hostModel) host.zone = locality?.zone ?? '';
+        else host.update(hostModel, locality);
       }
       this.#prepare(host, locality?.metadata);
       hosts.push(host);
