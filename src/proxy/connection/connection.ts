@@ -52,6 +52,9 @@ const Open = 0;
 const Flushing = 1;
 const Closed = 2;
 
+/** How much is read and thrown away of a peer that goes on sending while we close: enough to let it see the answer. */
+const MAX_DISCARDED = 1 << 20;
+
 const NOTHING_WRITTEN: (string | Uint8Array)[] = [];
 
 /** %DOWNSTREAM_TRANSPORT_FAILURE_REASON% of a handshake that a RST ended. */
@@ -87,6 +90,7 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   #readEnded = false;
   #writeEnded = false;
   #waitsForPeer = false;
+  #discarded = 0;
   #pauses = 0;
   /** Of the handshake; then of the delayed close. */
   #timer: Timer | undefined = undefined;
@@ -277,7 +281,12 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   // ---- from the socket --------------------------------------------------------------------------------------------
 
   #onData(chunk: Buffer): void {
-    if (this.#state !== Open) return;
+    if (this.#state !== Open) {
+      this.#discarded += chunk.length;
+      // Whoever sends and sends is no longer of interest: the delayed close ends it.
+      if (this.#discarded > MAX_DISCARDED) this.#socket.pause();
+      return;
+    }
     this.bytesReceived += chunk.length;
     currentRead.kept = false;
     const { dispatcher } = this.#settings;

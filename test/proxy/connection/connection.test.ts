@@ -9,6 +9,7 @@ import type { ConnectionInput } from '../../../src/proxy/codec/connection-io.ts'
 import type { HandshakeOwner } from '../../../src/proxy/transport-socket/transport-socket.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { TestWorker } from '../../support/worker.ts';
+import { eventually } from '../../support/eventually.ts';
 
 /** Two ends of one TCP connection: a bare socket, and a Connection whose input is recorded. */
 class Pair implements ConnectionInput, AsyncDisposable {
@@ -218,6 +219,24 @@ describe('Connection', () => {
       expect(pair.timeouts).toBe(1);
       await pair.closed;
       expect(pair.events).toEqual(['close']);
+    });
+
+    test('"flush" reads no more than a little of a peer that sends without end', async () => {
+      pair.connection.write('bye');
+      pair.connection.close('flush');
+      await once(pair.client, 'data');
+      // More than what is thrown away and what the buffers of both sockets hold.
+      const sent = 64 << 20;
+      for (let i = 0; i < 64; i++) pair.client.write(Buffer.alloc(1 << 20));
+      await eventually('reading to stop', async () => {
+        const before = pair.client.bytesWritten - pair.client.writableLength;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return pair.client.bytesWritten - pair.client.writableLength === before;
+      });
+      expect(pair.client.writableLength).toBeGreaterThan(sent / 2);
+      pair.clock.advance(1001);
+      await pair.closed;
+      expect(pair.timeouts).toBe(1);
     });
 
     test('"flush" resumes a paused reader, to see the peer close', async () => {
