@@ -5,7 +5,12 @@ import type { ServerOptions } from './options.ts';
 import { DEFAULT_OPTIONS } from './options.ts';
 
 export type CommandLine =
-  | { readonly kind: 'run'; readonly options: ServerOptions }
+  | {
+      readonly kind: 'run';
+      readonly options: ServerOptions;
+      /** Of `exec`: the command to run beside the proxy. */
+      readonly app?: readonly [string, ...string[]];
+    }
   | { readonly kind: 'help' | 'version' | 'hot-restart-version' }
   /** Everything that is wrong with it. */
   | { readonly kind: 'error'; readonly messages: readonly string[] };
@@ -18,11 +23,29 @@ const ANSWERS: Readonly<Record<string, 'help' | 'version' | 'hot-restart-version
   '--hot-restart-version': 'hot-restart-version',
 };
 
+/** The subcommand that runs an application beside the proxy: `exec [flags] -- command [arguments]`. */
+const EXEC = 'exec';
+
+/** Parses the command line: a subcommand if there is one, and Envoy's flags. */
+export function parseArguments(argv: readonly string[]): CommandLine {
+  if (argv[0] !== EXEC) return parseFlags(argv);
+  const end = argv.indexOf('--');
+  const flags = parseFlags(argv.slice(1, end === -1 ? undefined : end));
+  if (flags.kind !== 'run') return flags;
+  const [command, ...args] = end === -1 ? [] : argv.slice(end + 1);
+  if (command === undefined || command === '')
+    return {
+      kind: 'error',
+      messages: [`${EXEC} needs a command behind its flags: ${EXEC} -c <bootstrap> -- <command>`],
+    };
+  return { ...flags, app: [command, ...args] };
+}
+
 /**
  * Parses Envoy's argv: `--flag value`, `-f value`, and beyond Envoy `--flag=value`. A flag given twice is an error, as
  * there; what follows `--` is ignored, as there.
  */
-export function parseArguments(argv: readonly string[]): CommandLine {
+function parseFlags(argv: readonly string[]): CommandLine {
   const byName = new Map(FLAGS.map((flag) => [`--${flag.name}`, flag]));
   for (const flag of FLAGS) if (flag.short !== undefined) byName.set(`-${flag.short}`, flag);
   const options = { ...DEFAULT_OPTIONS };
@@ -78,5 +101,5 @@ export function usage(program: string): string {
   rows.push(['--version', 'print the version and exit'], ['--hot-restart-version', 'print it and exit']);
   rows.push(['-h, --help', 'print this and exit']);
   const lines = rows.map(([left, right]) => `  ${left.padEnd(40)} ${right}`);
-  return `Usage: ${program} -c <bootstrap> [flags]\n\n${lines.join('\n')}\n`;
+  return `Usage: ${program} -c <bootstrap> [flags]\n       ${program} ${EXEC} -c <bootstrap> [flags] -- <command> [arguments]\n\n${lines.join('\n')}\n`;
 }

@@ -23,6 +23,8 @@ export interface ServerStart {
   readonly log: ProcessLog;
   /** For the logs of the workers. */
   readonly logOptions: LogOptions;
+  /** The command line of an application to run once the proxy is ready, which ends with it. */
+  readonly app?: readonly [string, ...string[]] | undefined;
 }
 
 /** Where a run writes. */
@@ -59,12 +61,13 @@ export async function run(
       terminal.error(`${PROGRAM}: --help shows the flags\n`);
       return 1;
     case 'run':
-      return runOptions(commandLine.options, loadServer, terminal);
+      return runOptions(commandLine.options, commandLine.app, loadServer, terminal);
   }
 }
 
 async function runOptions(
   options: ServerOptions,
+  app: ServerStart['app'],
   loadServer: () => Promise<ServerModule>,
   terminal: Terminal,
 ): Promise<number | undefined> {
@@ -111,7 +114,7 @@ async function runOptions(
   for (const flag of options.withoutEffect) log.warn('main', `${flag} has no effect`);
   const server = await loadServer();
   try {
-    report.add(place(await server.startServer({ options, loaded, log, logOptions: configuredLog })));
+    report.add(place(await server.startServer({ options, loaded, log, logOptions: configuredLog, app })));
   } catch (error) {
     terminal.error(`${PROGRAM}: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;

@@ -112,3 +112,31 @@ test('the usage text has every flag', () => {
   const text = usage('outrigger');
   for (const flag of FLAGS) expect(text).toContain(`--${flag.name}`);
 });
+
+describe('exec', () => {
+  test('takes flags, and a command behind them', () => {
+    expect(parseArguments(['exec', '-c', 'a.yaml', '--', 'app', '-c', 'b', '--', 'c'])).toEqual({
+      kind: 'run',
+      options: { ...DEFAULT_OPTIONS, configPath: 'a.yaml' },
+      app: ['app', '-c', 'b', '--', 'c'],
+    });
+  });
+
+  test.each([[['exec']], [['exec', '-c', 'a.yaml']], [['exec', '--']], [['exec', '--', '']]])(
+    '%j: no command',
+    (argv) => {
+      expect(parseArguments(argv)).toMatchObject({
+        kind: 'error',
+        messages: [expect.stringContaining('needs a command')],
+      });
+    },
+  );
+
+  test('mistakes in the flags are told first', () => {
+    expect(parseArguments(['exec', '--nope', '--', 'app'])).toMatchObject({
+      kind: 'error',
+      messages: ["unknown flag '--nope'"],
+    });
+    expect(parseArguments(['exec', '--help'])).toEqual({ kind: 'help' });
+  });
+});
