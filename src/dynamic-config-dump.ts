@@ -1,6 +1,7 @@
 import { toJson, type DescMessage, type JsonObject, type Message } from '@bufbuild/protobuf';
 import type { ConfigDumpSource, DumpedResource, DynamicListenerDump } from './admin/sources.ts';
 import { ClusterSchema } from './api/generated/envoy/config/cluster/v3/cluster_pb.js';
+import { TypedExtensionConfigSchema } from './api/generated/envoy/config/core/v3/extension_pb.js';
 import { ListenerSchema } from './api/generated/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from './api/generated/envoy/config/route/v3/route_pb.js';
 import { redact } from './api/redact.ts';
@@ -12,7 +13,7 @@ import type { ClusterUpdateFailure } from './xds/cds-api.ts';
 
 export interface DynamicConfigDumpOptions {
   readonly types: TypeRegistry;
-  readonly dynamic: Pick<DynamicConfig, 'cds' | 'lds' | 'routes'>;
+  readonly dynamic: Pick<DynamicConfig, 'cds' | 'lds' | 'routes' | 'extensions'>;
   readonly listeners: Pick<ListenerRegistry<BuiltListener>, 'states'>;
 }
 
@@ -79,6 +80,10 @@ export function dynamicConfigDump(base: ConfigDumpSource, options: DynamicConfig
         dumped(name, RouteConfigurationSchema, message, versionInfo, lastUpdatedMs),
       ),
     }),
+    extensions: () =>
+      dynamic.extensions.map(({ name, message, versionInfo, lastUpdatedMs }) =>
+        dumped(name, TypedExtensionConfigSchema, message, versionInfo, lastUpdatedMs),
+      ),
     endpoints: () => base.endpoints(),
     secrets: () => base.secrets(),
   };

@@ -82,7 +82,7 @@ export class DynamicConfig {
         }),
     });
     const apply = (delta: SnapshotDelta): Promise<unknown> => options.apply(delta);
-    this.#ecds = new EcdsApi({ subscriber, decoder, types: loaded.registry, stats });
+    this.#ecds = new EcdsApi({ subscriber, decoder, types: loaded.registry, clock, stats });
     this.#srds = new SrdsApi({ subscriber, decoder, clock, stats, log, routes: this.#rds, apply });
   }
 
@@ -94,6 +94,10 @@ export class DynamicConfig {
   /** Undefined: the bootstrap asks for no listeners, or it isn't time yet. */
   get lds(): Pick<LdsApi, 'versionInfo' | 'failures'> | undefined {
     return this.#lds;
+  }
+
+  get extensions(): EcdsApi['extensions'] {
+    return this.#ecds.extensions;
   }
 
   get routes(): RdsApi['routes'] {

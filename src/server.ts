@@ -664,6 +664,7 @@ export class Server implements AsyncDisposable {
         clusters: () => dump().clusters(),
         listeners: () => dump().listeners(),
         routes: () => dump().routes(),
+        extensions: () => dump().extensions?.() ?? [],
         endpoints: () => dump().endpoints(),
         secrets: () => dump().secrets(),
       },

@@ -28,6 +28,9 @@ export interface DumpSection {
   readonly lists: readonly DumpList[];
 }
 
+/** The bootstrap and clusters. */
+const SECTIONS_BEFORE_ECDS = 2;
+
 /** Everything that /config_dump shows, in Envoy's order. */
 export function dumpSections(source: ConfigDumpSource, includeEds: boolean): DumpSection[] {
   const registry = forgivingRegistry(source.registry);
@@ -74,6 +77,15 @@ export function dumpSections(source: ConfigDumpSource, includeEds: boolean): Dum
       namedList(list('dynamic_warming_secrets', 'SecretsConfigDump.DynamicSecret', 'secret', secrets.warming, true)),
     ]),
   ];
+  const extensions = [...(source.extensions?.() ?? [])];
+  if (extensions.length > 0)
+    sections.splice(
+      SECTIONS_BEFORE_ECDS,
+      0,
+      section('EcdsConfigDump', '', [
+        list('ecds_filters', 'EcdsConfigDump.EcdsFilterConfig', 'ecds_filter', extensions, true),
+      ]),
+    );
   if (includeEds) {
     const endpoints = source.endpoints();
     sections.push(

@@ -118,6 +118,8 @@ export interface ConfigDumpSource {
     readonly dynamic: Iterable<DynamicListenerDump>;
   };
   routes(): { readonly static: Iterable<DumpedResource>; readonly dynamic: Iterable<DumpedResource> };
+  /** core.v3.TypedExtensionConfig that were delivered (ECDS). Absent: none. */
+  extensions?(): Iterable<DumpedResource>;
   /** ClusterLoadAssignments as they are in use; only asked for with `include_eds`. */
   endpoints(): { readonly static: Iterable<DumpedResource>; readonly dynamic: Iterable<DumpedResource> };
   /** extensions.transport_sockets.tls.v3.Secret, private keys already `[redacted]`. */

@@ -1,8 +1,12 @@
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { typeNameOf, unpackAny } from '../api/any.ts';
-import { TypedExtensionConfigSchema } from '../api/generated/envoy/config/core/v3/extension_pb.js';
+import {
+  TypedExtensionConfigSchema,
+  type TypedExtensionConfig,
+} from '../api/generated/envoy/config/core/v3/extension_pb.js';
 import type { TypeRegistry } from '../api/type-registry.ts';
 import type { ExtensionReference } from '../config/listener-extensions.ts';
+import type { Clock } from '../lib/clock.ts';
 import { EXTENSION_DISCOVERY_STATS } from '../telemetry/stats/extension-discovery-stats.ts';
 import { sanitizeStatName, type StatBlock, type StatsScope } from '../telemetry/stats/stats.ts';
 import type { ResourceDecoder } from './resource-decoder.ts';
@@ -17,6 +21,7 @@ export interface EcdsApiOptions {
   readonly subscriber: Subscriber;
   readonly decoder: ResourceDecoder;
   readonly types: TypeRegistry;
+  readonly clock: Clock;
   /** The root scope. */
   readonly stats: StatsScope;
 }
@@ -40,6 +45,15 @@ export interface ExtensionClaim {
   close(): void;
 }
 
+/** A config as it was last accepted, for `/config_dump`. */
+export interface DiscoveredExtension {
+  readonly name: string;
+  readonly message: TypedExtensionConfig;
+  readonly versionInfo: string;
+  /** ms since the epoch. */
+  readonly lastUpdatedMs: number;
+}
+
 interface Entry {
   readonly key: string;
   readonly reference: ExtensionReference;
@@ -48,6 +62,7 @@ interface Entry {
   readonly users: Set<ExtensionUser>;
   subscription: Subscription | undefined;
   bytes: Uint8Array | undefined;
+  accepted: DiscoveredExtension | undefined;
   config: Any | undefined;
   isReady: boolean;
 }
@@ -59,6 +74,11 @@ export class EcdsApi {
 
   constructor(options: EcdsApiOptions) {
     this.#options = options;
+  }
+
+  /** What has been accepted. */
+  get extensions(): readonly DiscoveredExtension[] {
+    return [...this.#entries.values()].flatMap(({ accepted }) => (accepted === undefined ? [] : [accepted]));
   }
 
   /** Uses a config from now on. */
@@ -103,6 +123,7 @@ export class EcdsApi {
       users: new Set(),
       subscription: undefined,
       bytes: undefined,
+      accepted: undefined,
       config: undefined,
       isReady: false,
     };
@@ -121,7 +142,7 @@ export class EcdsApi {
     return entry;
   }
 
-  async #onUpdate(entry: Entry, { set, removed }: ResourceUpdate): Promise<string> {
+  async #onUpdate(entry: Entry, { set, removed, version }: ResourceUpdate): Promise<string> {
     const resource = set[0];
     if (resource === undefined) {
       // Back to the default, where there is one.
@@ -143,6 +164,12 @@ export class EcdsApi {
     const error = await this.#replace(entry, config);
     if (error !== '') return error;
     entry.bytes = new Uint8Array(resource.value);
+    entry.accepted = {
+      name,
+      message: decoded.configured,
+      versionInfo: resource.version === '' ? version : resource.version,
+      lastUpdatedMs: this.#options.clock.epoch(),
+    };
     this.#setReady(entry);
     return '';
   }
@@ -156,7 +183,7 @@ export class EcdsApi {
       entry.config = former;
       return [...new Set(errors)].join('; ');
     }
-    if (config === undefined) entry.bytes = undefined;
+    if (config === undefined) entry.bytes = entry.accepted = undefined;
     entry.block.inc(AT.config_reload);
     await Promise.all(users.filter((user) => entry.users.has(user)).map((user) => user.commit()));
     return '';

@@ -6,6 +6,7 @@ import { adsBootstrap, assignment, edsCluster, rdsListener, routesTo } from '../
 import { AdsServer } from '../support/ads-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { HttpClient } from '../support/http-client.ts';
+import { tcp } from '../support/proxy-config.ts';
 import { ScriptedUpstream } from '../support/scripted-upstream.ts';
 
 /** A whole service: listener `in` -> routes `r` -> cluster `c` -> this port. */
@@ -211,6 +212,23 @@ describe.each([
     expect(ads.plane.nacks).toEqual([]);
   });
 
+  test('a port that is taken: the refusal says so, and the others are served', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const inline = { rds: undefined, route_config: { name: 'inline' } };
+    const taken = rdsListener('taken', '', { hcm: inline, address: tcp(upstream.port) });
+    ads.change((set) => {
+      set('lds', 'taken', taken);
+      set('lds', 'free', rdsListener('free', '', { hcm: inline }));
+    });
+    await eventually('the refusal', () => ads.nacks('lds').length > 0);
+    expect(ads.nacks('lds')[0]).toMatch(/^Error adding\/updating listener\(s\) taken: .*EADDRINUSE/s);
+    expect((await fetch(`http://127.0.0.1:${proxy.port('free')}/`)).status).toBe(404);
+    expect(proxy.stat('listener_manager.listener_create_failure')).toBe(1);
+  });
+
   test('scoped routes: a header chooses the routes, and scopes come and go', async () => {
     await using upstream = await ScriptedUpstream.start();
     await using ads = await AdsServer.start();
@@ -287,6 +305,9 @@ describe.each([
     await eventually('the refusal', () => ads.nacks('ecds').length > 0);
     expect(ads.nacks('ecds')[0]).toMatch(/^Error: filter config has type URL .*Router but expect .*HTTPFault\.$/);
     expect(await get()).toBe(451);
+    expect(await configDump(proxy.adminPort!, 'ecds_filters')).toMatchObject([
+      { ecds_filter: { name: 'fault', typed_config: { abort: { http_status: 451 } } } },
+    ]);
     expect(proxy.stat('extension_config_discovery.http_filter.fault.config_reload')).toBe(2);
     expect(proxy.stat('extension_config_discovery.http_filter.fault.config_fail')).toBe(1);
   });
