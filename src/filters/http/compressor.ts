@@ -214,7 +214,7 @@ function hasToken(list: string | undefined, token: string): boolean {
 /** A strong etag promises the same bytes; a weak one may stay (RFC 9110 section 8.8.1). */
 function dropStrongEtag(headers: Headers): void {
   const etag = headers.get('etag');
-  if (etag !== undefined && etag.length > 2 && !/^w\//i.test(etag)) headers.delete('etag');
+  if (etag !== undefined && !/^w\//i.test(etag)) headers.delete('etag');
 }
 
 function addVary(headers: Headers): void {
