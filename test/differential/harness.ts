@@ -88,8 +88,8 @@ export class Subject {
     const open = (counters: ReadonlyMap<string, number>): number => {
       let sum = 0;
       for (const [name, value] of counters) {
-        if (/^listener\.127.*[0-9]\.downstream_cx_total$/.test(name)) sum += value;
-        else if (/^listener\.127.*[0-9]\.downstream_cx_destroy$/.test(name)) sum -= value;
+        if (/^listener\.127[^w]*\.downstream_cx_total$/.test(name)) sum += value;
+        else if (/^listener\.127[^w]*\.downstream_cx_destroy$/.test(name)) sum -= value;
       }
       return sum;
     };
