@@ -249,7 +249,8 @@ async function run(clusters: number, endpoints: number): Promise<void> {
     await until('active', async () => (await gauge(adminPort, 'cluster_manager.active_clusters')) === clusters + 1);
     const readyMs = performance.now() - started;
     const pid = proxy.pid!;
-    await sleep(2000);
+    // Until garbage collection and compilation of the start are through.
+    await sleep(5000);
     const rss = rssMib(pid);
     // What it does while nothing happens.
     const idleFrom = sum(cpuMs(pid));
