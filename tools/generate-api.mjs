@@ -57,6 +57,7 @@ const entries = [
   'udpa/type/v1',
   'xds/type',
   'xds/core/v3',
+  'istio',
   'outrigger',
 ];
 /** Files whose imports are in no package that we depend on. */

@@ -6,6 +6,9 @@ function erase<Config>(type: NetworkFilterType<Config>): NetworkFilterType {
   return type as unknown as NetworkFilterType;
 }
 
+/** Istio's network filter by which sidecars tell each other who they are. */
+export const METADATA_EXCHANGE = 'envoy.tcp.metadataexchange.config.MetadataExchange';
+
 const network = (type: string): string => `envoy.extensions.filters.network.${type}`;
 
 /** Every network filter that comes with Outrigger, without the two that the data path itself knows (HTTP, tcp_proxy). */
@@ -52,5 +55,17 @@ export const builtinNetworkFilters: readonly NetworkFilterRegistration[] = [
     configType: network('set_filter_state.v3.Config'),
     isTerminal: false,
     load: async () => erase((await import('./network/set-filter-state.ts')).setFilterState),
+  },
+  {
+    name: 'istio.metadata_exchange',
+    configType: METADATA_EXCHANGE,
+    isTerminal: false,
+    load: async () => erase((await import('./istio/metadata-exchange.ts')).istioMetadataExchange),
+  },
+  {
+    name: 'istio.stats',
+    configType: 'stats.PluginConfig',
+    isTerminal: false,
+    load: async () => erase((await import('./istio/stats.ts')).istioNetworkStats),
   },
 ];

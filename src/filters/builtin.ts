@@ -83,6 +83,24 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/grpc-json-transcoder.ts')).createGrpcJsonTranscoder()),
   },
   {
+    name: 'istio.alpn',
+    configType: 'istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig',
+    routeConfigTypes: [],
+    load: async () => erase((await import('./istio/alpn.ts')).istioAlpn),
+  },
+  {
+    name: 'istio.peer_metadata',
+    configType: 'io.istio.http.peer_metadata.Config',
+    routeConfigTypes: [],
+    load: async () => erase((await import('./istio/peer-metadata.ts')).istioPeerMetadata),
+  },
+  {
+    name: 'istio.stats',
+    configType: 'stats.PluginConfig',
+    routeConfigTypes: [],
+    load: async () => erase((await import('./istio/stats.ts')).istioStats),
+  },
+  {
     name: 'outrigger.filters.http.typescript',
     configType: 'outrigger.filters.http.typescript.v3.TypeScriptFilter',
     routeConfigTypes: ['outrigger.filters.http.typescript.v3.TypeScriptFilterPerRoute'],

@@ -22,6 +22,7 @@ import { checkConfigSource } from './config-source.ts';
 import { buildDns } from './dns.ts';
 import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
 import { LB_POLICIES, buildLoadBalancing } from './load-balancing.ts';
+import { exchangeProtocols, socketWithoutProtocols } from './metadata-exchange.ts';
 import { buildUpstreamTransportSocket, type TransportSocketContext } from './transport-socket.ts';
 import { clusterTlsContexts, secretNames } from '../tls-contexts-of.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
@@ -125,10 +126,17 @@ export function buildCluster(
       ],
       problems.at('common_lb_config'),
     );
-  const transportSocket = buildTransportSocket(message.transportSocket, context, problems.at('transport_socket'));
-  const transportSocketMatches = message.transportSocketMatches.map((match, index) =>
-    buildTransportSocketMatch(match, context, problems.at('transport_socket_matches').at(index)),
+  const exchanges = exchangeProtocols(
+    message.filters.map(({ typedConfig }) => typedConfig),
+    types,
   );
+  const transportSocket = socketWithoutProtocols(
+    buildTransportSocket(message.transportSocket, context, problems.at('transport_socket')),
+    exchanges,
+  );
+  const transportSocketMatches = message.transportSocketMatches
+    .map((match, index) => buildTransportSocketMatch(match, context, problems.at('transport_socket_matches').at(index)))
+    .map((match) => ({ ...match, socket: socketWithoutProtocols(match.socket, exchanges) }));
   const http = buildUpstreamHttp(message, types, problems);
   if (http.httpVersion === 'auto')
     checkAlpn(message.name, [transportSocket, ...transportSocketMatches.map(({ socket }) => socket)], problems);

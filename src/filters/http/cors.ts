@@ -130,7 +130,10 @@ class CorsFilter implements HttpFilter {
     const methods = this.#text('allowMethods');
     add('allow-methods', methods === '*' ? method : methods);
     const names = this.#text('allowHeaders');
-    add('allow-headers', names === '*' ? (request.get('access-control-request-headers') ?? '') : names);
+    // Echoed even when there is nothing to echo.
+    if (names === '*')
+      headers.push(['access-control-allow-headers', request.get('access-control-request-headers') ?? '']);
+    else add('allow-headers', names);
     add('max-age', this.#text('maxAge'));
     if (
       this.#flag('allowPrivateNetworkAccess', false) &&

@@ -80,6 +80,8 @@ export interface StreamContext<RouteConfig = unknown> {
   readonly hasRoute: boolean;
   /** The name of the cluster that the route chose, '' if none. */
   readonly clusterName: string;
+  /** The cluster of that name, if there is one. */
+  readonly cluster?: ClusterView | undefined;
   /** Has the route resolved anew, after a filter changed what routing looks at. Only before the router ran. */
   clearRoute(): void;
   /** Asks the load balancer for this host (`ip:port`) if it is there. */
@@ -90,6 +92,13 @@ export interface StreamContext<RouteConfig = unknown> {
   setBufferLimit(bytes: number): void;
   /** Aborted when the stream ends for any reason. Created on first use. */
   readonly signal: AbortSignal;
+}
+
+/** What filters may know of a cluster. */
+export interface ClusterView {
+  readonly metadata: Metadata | undefined;
+  /** `auto`: what ALPN settles on; `downstream`: as the request came. */
+  readonly httpVersion: 'http1' | 'http2' | 'auto' | 'downstream';
 }
 
 /** What a filter may use while its config is compiled. */

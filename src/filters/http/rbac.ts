@@ -110,11 +110,18 @@ class RbacFilter implements HttpFilter {
   readonly #rules: Rules;
   readonly #counters: RbacCounters;
   readonly #stream: StreamContext;
+  #refused: Record<string, unknown> | undefined = undefined;
 
   constructor(rules: Rules, counters: RbacCounters, stream: StreamContext) {
     this.#rules = rules;
     this.#counters = counters;
     this.#stream = stream;
+  }
+
+  /** Of a refused request the metadata is there for access logs, but not for the headers of the refusal, as in Envoy. */
+  onResponseHeaders(): HeadersVerdict {
+    if (this.#refused !== undefined) this.#stream.info.dynamicMetadata.set(NAME, this.#refused);
+    return Continue;
   }
 
   onRequestHeaders(headers: Headers): HeadersVerdict {
@@ -135,13 +142,16 @@ class RbacFilter implements HttpFilter {
     (verdict.allowed ? this.#counters.allowed : this.#counters.denied).inc();
     if (countsPolicies && verdict.policy !== '') this.#counters.count(verdict, false);
     note(metadata, `${prefix}enforced_`, verdict);
-    info.dynamicMetadata.set(NAME, metadata);
     if (engine.onlyLogs)
       info.dynamicMetadata.set(COMMON_METADATA, {
         ...info.dynamicMetadata.get(COMMON_METADATA),
         access_log_hint: verdict.policy !== '',
       });
-    if (verdict.allowed) return Continue;
+    if (verdict.allowed) {
+      info.dynamicMetadata.set(NAME, metadata);
+      return Continue;
+    }
+    this.#refused = metadata;
     return { status: 403, body: 'RBAC: access denied', details: deniedDetails(verdict.policy) };
   }
 }

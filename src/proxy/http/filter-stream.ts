@@ -1,4 +1,4 @@
-import type { StreamContext } from '../../filters/http/filter.ts';
+import type { ClusterView, StreamContext } from '../../filters/http/filter.ts';
 import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
 import type { CompiledFilter } from './compiled-filter.ts';
 import type { HttpStream } from './stream.ts';
@@ -40,6 +40,10 @@ export class FilterStream implements StreamContext {
   get clusterName(): string {
     const action = this.#stream.route?.action;
     return action?.kind === 'forward' ? action.clusterName : '';
+  }
+
+  get cluster(): ClusterView | undefined {
+    return this.#stream.worker.clusters.get(this.clusterName)?.model;
   }
 
   clearRoute(): void {
