@@ -73,8 +73,8 @@ describe.skipIf(!canRun)(`istiod and ${subjectName}: traffic`, () => {
   beforeAll(async () => {
     mesh = await IstioMesh.start(['v1=127.0.0.1:17280', 'v2=127.0.1.12:17180'], { mtls: false });
     await Promise.all([
-      mesh.sidecar({ binary: binary!, ip: '127.0.1.10', app: 'client', adminPort: 15_000 }),
-      mesh.sidecar({ binary: binary!, ip: '127.0.1.11', app: 'echo', adminPort: 15_100 }),
+      mesh.proxy({ binary: binary!, ip: '127.0.1.10', app: 'client', adminPort: 15_000 }),
+      mesh.proxy({ binary: binary!, ip: '127.0.1.11', app: 'echo', adminPort: 15_100 }),
     ]);
     await eventually('the first route', async () => (await get('/')).status === 200, 20_000);
     await push(`{route: [${to('v1')}]}`);
@@ -175,6 +175,40 @@ spec: {address: ${address}, serviceAccount: echo, labels: {app: echo, version: v
     expect((await echo('/')).name).toBe('v2');
   });
 
+  test.each([
+    ['REDIRECT', 'sidecar'],
+    ['TPROXY', 'sidecar'],
+    ['NONE', 'router'],
+  ] as const)('takes over what is sent in mode %s to a %s', async (interception, role) => {
+    const app = role === 'router' ? 'edge' : interception.toLowerCase();
+    const proxy = await mesh.proxy({
+      binary: binary!,
+      ip: '127.0.1.20',
+      app,
+      adminPort: 15_200,
+      role,
+      interception,
+    });
+    try {
+      const listeners = await mesh.inside.text('http://127.0.0.1:15200/listeners');
+      if (role === 'router') {
+        await push(`{route: [${to('v1')}]}`);
+        const url = 'http://127.0.0.1:17800/a';
+        await eventually(
+          'the gateway',
+          async () => (await mesh.inside.request(url, { host: 'a.test' })).status === 200,
+        );
+        expect((await mesh.inside.request(url, { host: 'elsewhere' })).status).toBe(404);
+      } else {
+        expect(listeners).toContain('virtualInbound::0.0.0.0:15006');
+        expect(listeners).toContain('virtualOutbound::');
+      }
+    } finally {
+      await mesh.end(proxy);
+    }
+    expect(mesh.refusals).toEqual([]);
+  });
+
   test('istiod heard of no refusal', async () => {
     expect(mesh.refusals).toEqual([]);
     for (const name of ['client-v1', 'echo-v1']) {
@@ -204,8 +238,8 @@ describe.skipIf(!canRun).each(pairs)('istiod with mTLS: client %s, server %s', (
     mesh = await IstioMesh.start(['v1=127.0.0.1:17280'], { mtls: true });
     mesh.write('virtual-service.yaml', virtualService('mtls', [`{route: [${to('v1')}]}`]));
     await Promise.all([
-      mesh.sidecar({ binary: binaryOf(client!), ip: '127.0.1.10', app: 'client', adminPort: 15_000 }),
-      mesh.sidecar({ binary: binaryOf(server!), ip: '127.0.1.11', app: 'echo', adminPort: 15_100 }),
+      mesh.proxy({ binary: binaryOf(client!), ip: '127.0.1.10', app: 'client', adminPort: 15_000 }),
+      mesh.proxy({ binary: binaryOf(server!), ip: '127.0.1.11', app: 'echo', adminPort: 15_100 }),
     ]);
     await eventually('the mesh', async () => (await call()).status === 200, 20_000);
   }, 120_000);
@@ -236,14 +270,43 @@ describe.skipIf(!canRun).each(pairs)('istiod with mTLS: client %s, server %s', (
   });
 });
 
+describe.skipIf(!canRun)(`istiod with policies: ${subjectName}`, () => {
+  test('an AuthorizationPolicy, pushed live, tells clients apart', async () => {
+    await using mesh = await IstioMesh.start(['v1=127.0.0.1:17280'], { mtls: true });
+    mesh.write('virtual-service.yaml', virtualService('policies', [`{route: [${to('v1')}]}`]));
+    await Promise.all([
+      mesh.proxy({ binary: binary!, ip: '127.0.1.10', app: 'client', adminPort: 15_000 }),
+      mesh.proxy({ binary: binary!, ip: '127.0.1.11', app: 'echo', adminPort: 15_100 }),
+    ]);
+    const call = (path: string) => mesh.inside.request(URL + path, host);
+    await eventually('the mesh', async () => (await call('/')).status === 200, 20_000);
+    const policy = (principal: string): string => `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: admin, namespace: default}
+spec:
+  selector: {matchLabels: {app: echo}}
+  action: DENY
+  rules: [{to: [{operation: {paths: ["/admin*"]}}], from: [{source: {principals: ["cluster.local/ns/default/sa/${principal}"]}}]}]
+`;
+    mesh.write('policy.yaml', policy('client'));
+    await eventually('the policy', async () => (await call('/admin/a')).status === 403, 20_000);
+    expect((await call('/admin/b')).body.toString()).toBe('RBAC: access denied');
+    expect((await call('/')).status).toBe(200);
+    mesh.write('policy.yaml', policy('someone-else'));
+    await eventually('the other policy', async () => (await call('/admin/a')).status === 200, 20_000);
+    expect(mesh.refusals).toEqual([]);
+  }, 120_000);
+});
+
 // Envoy's own builds have none of these extensions.
 describe.skipIf(!canRun || subjectName === 'envoy')('istiod with the extensions of Istio', () => {
   test('accepts all, and names what is not implemented', async () => {
     await using mesh = await IstioMesh.start(['v1=127.0.0.1:17280'], { mtls: false, extensions: 'istio' });
     mesh.write('virtual-service.yaml', virtualService('istio', [`{route: [${to('v1')}]}`]));
     await Promise.all([
-      mesh.sidecar({ binary: OUTRIGGER, ip: '127.0.1.10', app: 'client', adminPort: 15_000 }),
-      mesh.sidecar({ binary: OUTRIGGER, ip: '127.0.1.11', app: 'echo', adminPort: 15_100 }),
+      mesh.proxy({ binary: OUTRIGGER, ip: '127.0.1.10', app: 'client', adminPort: 15_000 }),
+      mesh.proxy({ binary: OUTRIGGER, ip: '127.0.1.11', app: 'echo', adminPort: 15_100 }),
     ]);
     await eventually(
       'the mesh',

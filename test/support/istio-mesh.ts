@@ -1,4 +1,5 @@
 import { execFileSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from './eventually.ts';
@@ -8,13 +9,15 @@ import { LoopbackNamespace } from './loopback-namespace.ts';
 const ISTIOD = join(TOOL_SCRIPTS, 'istiod');
 const DEBUG = 'http://127.0.0.1:15080';
 
-export interface SidecarOptions {
+export interface MeshProxyOptions {
   readonly binary: string;
   /** Of the pod: 127.0.1.x, as the configuration in test/tools/istiod names it. */
   readonly ip: string;
   readonly app: string;
   readonly version?: string;
   readonly adminPort: number;
+  readonly role?: 'sidecar' | 'router';
+  readonly interception?: 'NONE' | 'REDIRECT' | 'TPROXY';
 }
 
 /** istiod, a folder of Istio's configuration that it watches, applications and sidecars, in one network namespace. */
@@ -64,10 +67,12 @@ export class IstioMesh implements AsyncDisposable {
   }
 
   /** Starts a proxy and waits until it is live: under pilot-agent where it needs certificates, alone otherwise. */
-  async sidecar({ binary, ip, app, version = 'v1', adminPort }: SidecarOptions): Promise<ChildProcess> {
+  async proxy(options: MeshProxyOptions): Promise<ChildProcess> {
+    const { binary, ip, app, version = 'v1', adminPort, role = 'sidecar', interception = 'NONE' } = options;
     const name = `${app}-${version}`;
     const child = this.#mtls
-      ? this.inside.spawn(name, join(TOOL_SCRIPTS, 'pilot-agent.sh'), ['sidecar'], {
+      ? this.inside.spawn(name, join(TOOL_SCRIPTS, 'pilot-agent.sh'), [role], {
+          INTERCEPTION: interception,
           ENVOY: binary,
           POD_NAME: name,
           APP: app,
@@ -82,7 +87,7 @@ export class IstioMesh implements AsyncDisposable {
         })
       : this.inside.spawn(name, binary, [
           '-c',
-          this.#bootstrap(name, ip, app, version, adminPort),
+          this.#bootstrap(name, { ...options, version, role, interception }),
           '--concurrency',
           '1',
           '--disable-hot-restart',
@@ -101,13 +106,19 @@ export class IstioMesh implements AsyncDisposable {
     return child;
   }
 
-  #bootstrap(name: string, ip: string, app: string, version: string, adminPort: number): string {
+  #bootstrap(name: string, { ip, app, version, adminPort, role, interception }: Required<MeshProxyOptions>): string {
     const file = join(this.inside.dir, `${name}.yaml`);
-    const text = execFileSync(join(ISTIOD, 'bootstrap.sh'), ['sidecar', ip, name, app], {
-      env: { ...process.env, ADMIN_PORT: String(adminPort), VERSION: version },
+    const text = execFileSync(join(ISTIOD, 'bootstrap.sh'), [role, ip, name, app], {
+      env: { ...process.env, ADMIN_PORT: String(adminPort), VERSION: version, INTERCEPTION: interception },
     });
     writeFileSync(file, text);
     return file;
+  }
+
+  /** Ends a proxy before its time. */
+  async end(proxy: ChildProcess): Promise<void> {
+    proxy.kill('SIGTERM');
+    if (proxy.exitCode === null) await once(proxy, 'exit');
   }
 
   /** What a sidecar logged. */

@@ -46,7 +46,8 @@ function buildResolvers(message: Cluster, types: TypeRegistry, problems: Problem
     if (unpacked.typeName === SYSTEM) return [];
     if (unpacked.typeName === CARES && unpacked.message !== undefined) {
       const config = unpacked.message as CaresDnsResolverConfig;
-      reportUnsupportedFields(types, config, ['resolvers', 'dns_resolver_options'], at);
+      // `udp_max_queries`: after how many questions another socket is used; nothing that can be seen depends on it.
+      reportUnsupportedFields(types, config, ['resolvers', 'dns_resolver_options', 'udp_max_queries'], at);
       reportOptions(config.dnsResolverOptions, at);
       return addresses(config.resolvers, at.at('resolvers'));
     }

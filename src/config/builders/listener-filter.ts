@@ -10,6 +10,8 @@ import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 const FIELDS = ['name', 'typed_config', 'filter_disabled'];
 const PREFIX = 'envoy.extensions.filters.listener.';
+/** Connects to hosts from the client's address, which takes socket options that Node.js doesn't have. */
+const ORIGINAL_SRC = `${PREFIX}original_src.v3.OriginalSrc`;
 const EMPTY = new Uint8Array(0);
 
 /** The filters that flags of the listener stand for, behind those that are configured, as in Envoy. */
@@ -32,7 +34,7 @@ export const PROXY_PROTOCOL_FILTER: ListenerFilterModel = {
   disabled: undefined,
 };
 
-/** config.listener.v3.ListenerFilter; `problems` stands at it. Undefined after an error. */
+/** config.listener.v3.ListenerFilter; `problems` stands at it. Undefined after an error, and for what is left out. */
 export function buildListenerFilter(
   message: ListenerFilter,
   problems: Problems,
@@ -51,6 +53,13 @@ export function buildListenerFilter(
     return undefined;
   }
   const config = typedConfig(context.types, name, any);
+  if (config.typeName === ORIGINAL_SRC) {
+    problems.unsupported(
+      'typed_config',
+      `the listener filter '${name}' is not implemented: hosts see the proxy's address`,
+    );
+    return undefined;
+  }
   if (context.isKnownListenerFilter?.(config.typeName) !== true) {
     at.error(
       config.typeName.startsWith(PREFIX)

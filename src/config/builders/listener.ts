@@ -41,6 +41,8 @@ const FIELDS = [
   'bind_to_port',
   'internal_listener',
   'ignore_global_conn_limit',
+  // How many connections are accepted at a time is the event loop's to say.
+  'max_connections_to_accept_per_socket_event',
   // Overload does nothing to listeners but limit their connections.
   'bypass_overload_manager',
 ];
