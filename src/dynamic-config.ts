@@ -11,7 +11,7 @@ import type { SecretSources } from './config/secrets/secret-sources.ts';
 import type { SnapshotDelta } from './config/snapshot.ts';
 import type { FilterRegistries } from './filters/filter-registries.ts';
 import type { Clock } from './lib/clock.ts';
-import { listenerTlsContexts, secretNames } from './config/tls-contexts-of.ts';
+import { listenerSecretNames } from './config/tls-contexts-of.ts';
 import type { ListenerClaim } from './proxy/listener/listener-registry.ts';
 import { ExtendedListener } from './extended-listener.ts';
 import type { SecretStore } from './secret-store.ts';
@@ -164,7 +164,7 @@ export class DynamicConfig {
     const { model, routes, scopes } = built;
     const { secrets, secretSources } = this.#options;
     const sources = secretSources();
-    const named = secretNames(listenerTlsContexts(model)).flatMap((name) => sources.find(name) ?? []);
+    const named = listenerSecretNames(model).flatMap((name) => sources.find(name) ?? []);
     let left = 0;
     const onOneReady = (): void => {
       if (--left === 0) onReady();

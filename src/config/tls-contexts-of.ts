@@ -8,10 +8,10 @@ export function clusterTlsContexts({ transportSocket, transportSocketMatches }: 
 }
 
 /** The TLS contexts of a listener's filter chains. */
-export function listenerTlsContexts({ filterChains, defaultFilterChain }: ListenerModel): CommonTlsModel[] {
-  const chains: readonly FilterChainModel[] =
-    defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain];
-  return chains.flatMap(({ transportSocket }) => (transportSocket === undefined ? [] : [transportSocket.common]));
+export function listenerTlsContexts(model: ListenerModel): CommonTlsModel[] {
+  return chainsOf(model).flatMap(({ transportSocket }) =>
+    transportSocket === undefined ? [] : [transportSocket.common],
+  );
 }
 
 /** The secrets that TLS contexts use by name, each once. */
@@ -22,6 +22,18 @@ export function secretNames(contexts: readonly CommonTlsModel[]): string[] {
     if (validation?.secret !== undefined) names.add(validation.secret);
   }
   return [...names];
+}
+
+/** The secrets that a listener's filter chains use by name, each once. */
+export function listenerSecretNames(model: ListenerModel): string[] {
+  const names = new Set(secretNames(listenerTlsContexts(model)));
+  for (const { transportSocket } of chainsOf(model))
+    if (transportSocket?.ticketKeys?.kind === 'secret') names.add(transportSocket.ticketKeys.name);
+  return [...names];
+}
+
+function chainsOf({ filterChains, defaultFilterChain }: ListenerModel): readonly FilterChainModel[] {
+  return defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain];
 }
 
 function contextOf(socket: UpstreamTransportSocketModel): CommonTlsModel[] {
