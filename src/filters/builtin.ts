@@ -53,6 +53,12 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/cors.ts')).cors),
   },
   {
+    name: 'envoy.filters.http.local_ratelimit',
+    configType: 'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
+    routeConfigTypes: ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit'],
+    load: async () => erase((await import('./http/local-ratelimit.ts')).localRateLimit),
+  },
+  {
     name: 'envoy.filters.http.grpc_web',
     configType: 'envoy.extensions.filters.http.grpc_web.v3.GrpcWeb',
     routeConfigTypes: [],

@@ -15,6 +15,7 @@ import * as grpc from './cases/grpc.ts';
 import * as headers from './cases/headers.ts';
 import * as http2 from './cases/http2.ts';
 import * as requests from './cases/http1-requests.ts';
+import * as localRateLimit from './cases/local-ratelimit.ts';
 import * as rbac from './cases/rbac.ts';
 import * as routing from './cases/routing.ts';
 import * as translation from './cases/translation.ts';
@@ -35,6 +36,7 @@ const groups = {
   grpcJson,
   rbac,
   cors,
+  localRateLimit,
   upgrade,
   translation,
   http2,

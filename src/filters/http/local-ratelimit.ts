@@ -1,0 +1,152 @@
+import type { HeaderValueOption } from '../../api/generated/envoy/config/core/v3/base_pb.js';
+import {
+  LocalRateLimitSchema,
+  type LocalRateLimit,
+} from '../../api/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js';
+import { TokenBucket } from '../../lib/token-bucket.ts';
+import type { FormatContext } from '../../telemetry/access-log/access-log.ts';
+import { compileHeaderValue } from '../../telemetry/access-log/format.ts';
+import { sanitizeStatName, type Counter } from '../../telemetry/stats/stats.ts';
+import { ConfigError, protobufConfig } from '../config-type.ts';
+import type { HeaderField, Headers } from '../headers.ts';
+import { ResponseFlag } from '../response-flags.ts';
+import {
+  Continue,
+  defineHttpFilter,
+  type FactoryContext,
+  type HeadersVerdict,
+  type HttpFilter,
+  type StreamContext,
+} from './filter.ts';
+import { compileRuntimeFraction } from './runtime-fraction.ts';
+
+const MIN_FILL_INTERVAL_MS = 50;
+const TOO_MANY_REQUESTS = 429;
+const RESOURCE_EXHAUSTED = 8;
+
+/**
+ * envoy.filters.http.local_ratelimit: answers 429 to requests that come faster than a token bucket allows. Each worker
+ * has buckets of its own. Limits by descriptor, connection or cluster are refused: they would be tighter than what is left.
+ */
+export const localRateLimit = defineHttpFilter({
+  name: 'envoy.filters.http.local_ratelimit',
+  config: protobufConfig(LocalRateLimitSchema),
+  routeConfig: protobufConfig(LocalRateLimitSchema),
+  compileRoute(config, context) {
+    if (config.tokenBucket === undefined)
+      throw new ConfigError('local rate limit token bucket must be set for per filter configs');
+    return new RateLimit(config, context);
+  },
+  create(config, context) {
+    const own = new RateLimit(config, context);
+    return (stream: StreamContext<RateLimit>) => new LocalRateLimitFilter(stream.routeConfig ?? own, stream);
+  },
+});
+
+type Format = (context: FormatContext) => HeaderField;
+
+class RateLimit {
+  readonly bucket: TokenBucket | undefined;
+  readonly status: number;
+  readonly grpcStatus: number | undefined;
+  readonly isEnabled: () => boolean;
+  readonly isEnforced: () => boolean;
+  readonly responseHeaders: readonly Format[];
+  readonly enabled: Counter;
+  readonly ok: Counter;
+  readonly limited: Counter;
+  readonly enforced: Counter;
+
+  constructor(config: LocalRateLimit, context: FactoryContext) {
+    refuse(config);
+    if (config.enableXRatelimitHeaders !== 0) context.unsupported?.('enable_x_ratelimit_headers');
+    if (config.requestHeadersToAddWhenNotEnforced.length > 0)
+      context.unsupported?.('request_headers_to_add_when_not_enforced');
+    this.bucket = compileBucket(config, context);
+    const code = config.status?.code ?? 0;
+    // Only errors are answers here.
+    this.status = code < 400 ? TOO_MANY_REQUESTS : code;
+    this.grpcStatus = config.rateLimitedAsResourceExhausted ? RESOURCE_EXHAUSTED : undefined;
+    this.isEnabled = compileRuntimeFraction(config.filterEnabled, false, context);
+    this.isEnforced = compileRuntimeFraction(config.filterEnforced, false, context);
+    this.responseHeaders = config.responseHeadersToAdd.map((option, i) =>
+      compileHeader(option, `response_headers_to_add[${i}]`),
+    );
+    const scope = `${sanitizeStatName(config.statPrefix)}.http_local_rate_limit.`;
+    const counter = (name: string): Counter => context.rootStats.counter(`${scope}${name}`);
+    this.enabled = counter('enabled');
+    this.ok = counter('ok');
+    this.limited = counter('rate_limited');
+    this.enforced = counter('enforced');
+  }
+}
+
+/** What would limit more than the one bucket does. */
+function refuse(config: LocalRateLimit): void {
+  if (config.descriptors.length > 0)
+    throw new ConfigError('unsupported: rate limit descriptors are not implemented', 'descriptors');
+  if (config.localRateLimitPerDownstreamConnection)
+    throw new ConfigError('unsupported: it is not implemented', 'local_rate_limit_per_downstream_connection');
+  if (config.localClusterRateLimit !== undefined)
+    throw new ConfigError('unsupported: it is not implemented', 'local_cluster_rate_limit');
+}
+
+function compileBucket({ tokenBucket }: LocalRateLimit, { clock }: FactoryContext): TokenBucket | undefined {
+  if (tokenBucket === undefined) return undefined;
+  const interval = tokenBucket.fillInterval;
+  const fillIntervalMs = interval === undefined ? 0 : Number(interval.seconds) * 1000 + interval.nanos / 1e6;
+  if (fillIntervalMs < MIN_FILL_INTERVAL_MS)
+    throw new ConfigError('local rate limit token bucket fill timer must be >= 50ms', 'token_bucket.fill_interval');
+  const { maxTokens } = tokenBucket;
+  return new TokenBucket(clock, { maxTokens, tokensPerFill: tokenBucket.tokensPerFill ?? 1, fillIntervalMs });
+}
+
+function compileHeader({ header }: HeaderValueOption, path: string): Format {
+  const name = (header?.key ?? '').toLowerCase();
+  try {
+    const value = compileHeaderValue(header?.value ?? '');
+    return (context) => [name, value.literal ?? value.format(context)];
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error), `${path}.header.value`);
+  }
+}
+
+class LocalRateLimitFilter implements HttpFilter {
+  readonly #limit: RateLimit;
+  readonly #stream: StreamContext;
+
+  constructor(limit: RateLimit, stream: StreamContext) {
+    this.#limit = limit;
+    this.#stream = stream;
+  }
+
+  onRequestHeaders(headers: Headers): HeadersVerdict {
+    const { bucket, enabled, ok, limited, enforced, status, grpcStatus, responseHeaders } = this.#limit;
+    if (!this.#limit.isEnabled()) return Continue;
+    enabled.inc();
+    if (bucket === undefined || bucket.take()) {
+      ok.inc();
+      return Continue;
+    }
+    limited.inc();
+    if (!this.#limit.isEnforced()) return Continue;
+    enforced.inc();
+    const { info } = this.#stream;
+    info.setFlag(ResponseFlag.RL);
+    const context: FormatContext = {
+      info,
+      requestHeaders: headers,
+      responseHeaders: undefined,
+      responseTrailers: undefined,
+      localReplyBody: '',
+      accessLogType: 'NotSet',
+    };
+    return {
+      status,
+      body: 'local_rate_limited',
+      headers: responseHeaders.map((format) => format(context)),
+      details: 'local_rate_limited',
+      ...(grpcStatus !== undefined && { grpcStatus }),
+    };
+  }
+}
