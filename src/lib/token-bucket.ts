@@ -22,13 +22,33 @@ export class TokenBucket {
     this.#atMs = clock.monotonic();
   }
 
+  get maxTokens(): number {
+    return this.#maxTokens;
+  }
+
+  /** How many there are to take. */
+  get remaining(): number {
+    this.#fill();
+    return Math.floor(this.#tokens);
+  }
+
+  /** Until there is one to take; 0 = there is. */
+  get nextTokenMs(): number {
+    this.#fill();
+    return this.#tokens >= 1 ? 0 : (1 - this.#tokens) / this.#tokensPerMs;
+  }
+
   /** Takes a token, if there is one. */
   take(): boolean {
-    const now = this.#clock.monotonic();
-    this.#tokens = Math.min(this.#maxTokens, this.#tokens + (now - this.#atMs) * this.#tokensPerMs);
-    this.#atMs = now;
+    this.#fill();
     if (this.#tokens < 1) return false;
     this.#tokens--;
     return true;
+  }
+
+  #fill(): void {
+    const now = this.#clock.monotonic();
+    this.#tokens = Math.min(this.#maxTokens, this.#tokens + (now - this.#atMs) * this.#tokensPerMs);
+    this.#atMs = now;
   }
 }

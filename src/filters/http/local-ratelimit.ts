@@ -1,3 +1,4 @@
+import { XRateLimitHeadersRFCVersion } from '../../api/generated/envoy/extensions/common/ratelimit/v3/ratelimit_pb.js';
 import type { HeaderValueOption } from '../../api/generated/envoy/config/core/v3/base_pb.js';
 import {
   LocalRateLimitSchema,
@@ -47,6 +48,8 @@ type Format = (context: FormatContext) => HeaderField;
 
 class RateLimit {
   readonly bucket: TokenBucket | undefined;
+  /** `enable_x_ratelimit_headers`. */
+  readonly tellsLimit: boolean;
   readonly status: number;
   readonly grpcStatus: number | undefined;
   readonly isEnabled: () => boolean;
@@ -59,10 +62,10 @@ class RateLimit {
 
   constructor(config: LocalRateLimit, context: FactoryContext) {
     refuse(config);
-    if (config.enableXRatelimitHeaders !== 0) context.unsupported?.('enable_x_ratelimit_headers');
     if (config.requestHeadersToAddWhenNotEnforced.length > 0)
       context.unsupported?.('request_headers_to_add_when_not_enforced');
     this.bucket = compileBucket(config, context);
+    this.tellsLimit = config.enableXRatelimitHeaders === XRateLimitHeadersRFCVersion.DRAFT_VERSION_03;
     const code = config.status?.code ?? 0;
     // Only errors are answers here.
     this.status = code < 400 ? TOO_MANY_REQUESTS : code;
@@ -114,6 +117,8 @@ function compileHeader({ header }: HeaderValueOption, path: string): Format {
 class LocalRateLimitFilter implements HttpFilter {
   readonly #limit: RateLimit;
   readonly #stream: StreamContext;
+  /** Of the request that was held against it. */
+  #bucket: TokenBucket | undefined = undefined;
 
   constructor(limit: RateLimit, stream: StreamContext) {
     this.#limit = limit;
@@ -124,6 +129,7 @@ class LocalRateLimitFilter implements HttpFilter {
     const { bucket, enabled, ok, limited, enforced, status, grpcStatus, responseHeaders } = this.#limit;
     if (!this.#limit.isEnabled()) return Continue;
     enabled.inc();
+    this.#bucket = bucket;
     if (bucket === undefined || bucket.take()) {
       ok.inc();
       return Continue;
@@ -148,5 +154,15 @@ class LocalRateLimitFilter implements HttpFilter {
       details: 'local_rate_limited',
       ...(grpcStatus !== undefined && { grpcStatus }),
     };
+  }
+
+  /** https://datatracker.ietf.org/doc/html/draft-polli-ratelimit-headers-03 */
+  onResponseHeaders(headers: Headers): HeadersVerdict {
+    if (this.#bucket === undefined || !this.#limit.tellsLimit) return Continue;
+    const { maxTokens, remaining, nextTokenMs } = this.#bucket;
+    headers.append('x-ratelimit-limit', String(maxTokens));
+    headers.append('x-ratelimit-remaining', String(remaining));
+    headers.append('x-ratelimit-reset', String(Math.ceil(nextTokenMs / 1000)));
+    return Continue;
   }
 }

@@ -33,6 +33,12 @@ export const listeners: Readonly<Record<string, ListenerParts>> = {
       { header: { key: 'x-limited', value: 'yes %REQ(:path)%' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
     ],
   }),
+  told: listener({ enable_x_ratelimit_headers: 'DRAFT_VERSION_03' }),
+  'told-two': listener({
+    enable_x_ratelimit_headers: 'DRAFT_VERSION_03',
+    token_bucket: { max_tokens: 2, tokens_per_fill: 2, fill_interval: '7200s' },
+    filter_enforced: NEVER,
+  }),
   exhausted: listener({ rate_limited_as_resource_exhausted: true }),
   routes: listener({ filter_enabled: NEVER }, [
     {
