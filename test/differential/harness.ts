@@ -72,7 +72,7 @@ export class Subject {
     return {
       response: this.normalize(exchange.bytes.toString('latin1')),
       end: exchange.end,
-      upstream: [...this.#upstream.take(), ...(this.#h2Upstream?.take() ?? [])].map((request) =>
+      upstream: joinTunnelled([...this.#upstream.take(), ...(this.#h2Upstream?.take() ?? [])]).map((request) =>
         this.normalize(request),
       ),
       // Streams that end in the same turn may be logged in any order.
@@ -94,9 +94,14 @@ export class Subject {
       return sum;
     };
     const deadline = Date.now() + LOG_WAIT_MS;
+    let last = '';
     for (;;) {
       const after = await this.proxy.counters(true);
-      if (open(after) <= open(before) || Date.now() > deadline) return after;
+      // Twice the same: whatever followed from the end of the exchange has been counted.
+      const now = JSON.stringify([...after].filter(([name]) => isComparable(name)));
+      if ((open(after) <= open(before) && now === last) || Date.now() > deadline) return after;
+      last = now;
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
 
@@ -157,6 +162,20 @@ function withoutTimeDigits(line: string, response: Buffer): string {
     /(RESPONSE_HEADERS_BYTES|DOWNSTREAM_WIRE_BYTES_SENT)=(\d+)/g,
     (_, name: string, bytes: string) => `${name}=${Number(bytes) - digits + 1}`,
   );
+}
+
+const TUNNELLED = 'tunnelled ';
+
+/** Bytes in a tunnel have no borders: what came in several reads is one. */
+function joinTunnelled(entries: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const entry of entries) {
+    const last = joined.length - 1;
+    if (entry.startsWith(TUNNELLED) && joined[last]?.startsWith(TUNNELLED) === true)
+      joined[last] += entry.slice(TUNNELLED.length);
+    else joined.push(entry);
+  }
+  return joined;
 }
 
 /** Header blocks are compressed in more than one way. */

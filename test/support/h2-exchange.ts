@@ -32,7 +32,7 @@ export interface H2Exchange {
 }
 
 /** When everything is over, what may still come (RST_STREAM behind the end of a response, GOAWAY) has so long. */
-const GRACE_MS = 100;
+const GRACE_MS = 60;
 const BIG = 0x7fff_0000;
 
 /** Speaks cleartext HTTP/2 to a port on the loopback interface and records what comes back, frame by frame. */
