@@ -1,6 +1,4 @@
-import { create, toBinary } from '@bufbuild/protobuf';
-import { AnySchema, type Any } from '@bufbuild/protobuf/wkt';
-import { FaultAbortSchema, HTTPFaultSchema } from './api/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import type { BuiltListener } from './config/built-listener.ts';
 import type { ListenerModel } from './config/listener-model.ts';
 import type { EcdsApi, ExtensionClaim, ExtensionUser } from './xds/ecds-api.ts';
@@ -91,28 +89,21 @@ export class ExtendedListener implements ExtensionUser {
   /** One build after the other. A text: why it can't be. */
   #build(): Promise<ListenerModel | string> {
     const { built } = this.#options;
-    const building = this.#building.then(() =>
-      built.extend(({ kind, name }) => {
-        const config = this.#claims.get(`${kind} ${name}`)?.config;
-        // Without its config a filter could let through what it should not: HTTP requests fail, as in Envoy.
-        return config ?? (kind === 'http_filter' ? FAILS : 'drop');
-      }),
-    );
+    const building = this.#building.then(async () => {
+      const configOf = (key: string): Any | undefined => this.#claims.get(key)?.config;
+      const lacking = [...this.#claims.keys()].filter((key) => configOf(key) === undefined);
+      if (lacking.length === 0) return built.extend(({ kind, name }) => configOf(`${kind} ${name}`)!);
+      const { CLOSED_FILTERS } = await import('./closed-filters.ts');
+      const model = await built.extend(
+        ({ kind, name }) =>
+          configOf(`${kind} ${name}`) ?? (kind === 'tcp_listener_filter' ? 'drop' : CLOSED_FILTERS[kind]),
+      );
+      // A connection that no chain takes is closed.
+      return typeof model === 'string' || !lacking.some((key) => key.startsWith('tcp_listener_filter '))
+        ? model
+        : { ...model, filterChains: [], defaultFilterChain: undefined };
+    });
     this.#building = building.catch(() => undefined);
     return building;
   }
 }
-
-/** In place of an HTTP filter without a config: every request is answered by 500. */
-const FAILS: Any = create(AnySchema, {
-  typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
-  value: toBinary(
-    HTTPFaultSchema,
-    create(HTTPFaultSchema, {
-      abort: create(FaultAbortSchema, {
-        errorType: { case: 'httpStatus', value: 500 },
-        percentage: { numerator: 100 },
-      }),
-    }),
-  ),
-});

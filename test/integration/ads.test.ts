@@ -339,6 +339,29 @@ describe.each([
     expect([await get('none'), await get('default'), await get('at-once')]).toEqual([500, 418, 418]);
   });
 
+  test('a network or listener filter without its config closes every connection', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    const discovery = (type: string) => ({
+      config_source: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0.05s' },
+      type_urls: [`type.googleapis.com/${type}`],
+    });
+    const rbac = { name: 'policy', config_discovery: discovery('envoy.extensions.filters.network.rbac.v3.RBAC') };
+    const inspector = 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector';
+    const network = rdsListener('network', 'r') as { filter_chains: { filters: object[] }[] };
+    network.filter_chains[0]!.filters.unshift(rbac);
+    const listenerFilters = { listener_filters: [{ name: 'inspector', config_discovery: discovery(inspector) }] };
+    ads.change((set) => {
+      set('lds', 'network', network);
+      set('lds', 'listener', { ...rdsListener('listener', 'r'), ...listenerFilters });
+    });
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    for (const name of ['network', 'listener'])
+      await expect(fetch(`http://127.0.0.1:${proxy.port(name)}/`)).rejects.toThrow('fetch failed');
+    expect(upstream.take()).toEqual([]);
+  });
+
   test('/config_dump shows versions and states; unchanged resources cost nothing', async () => {
     await using upstream = await ScriptedUpstream.start();
     await using ads = await AdsServer.start();
