@@ -29,7 +29,8 @@ const wanted = values.peer === '' ? undefined : values.peer.split(',');
 const peers = PEERS.filter(({ name }) => wanted === undefined || wanted.includes(name));
 const MiB = 1024 * 1024;
 const warmUpSeconds = Number(values['warm-up']);
-const upstreamPort = 21_000 + Math.floor(Math.random() * 1000) * 20;
+/** Below the range that the system takes ports for outgoing connections from. */
+const upstreamPort = 21_000 + Math.floor(Math.random() * 550) * 20;
 const proxyCpu = 0;
 const loadCpu = cpus().length > 1 ? 1 : 0;
 const dir = mkdtempSync(join(tmpdir(), 'outrigger-bench-'));

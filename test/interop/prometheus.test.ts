@@ -44,11 +44,11 @@ describe.skipIf(promtool === undefined)('/stats/prometheus', () => {
       '2',
     ]);
     const port = proxy.ports.get('ingress')!;
-    let done = false;
+    const run = { over: false };
     const traffic = Promise.all(
       Array.from({ length: 4 }, async (_, i) => {
         using client = HttpClient.connect(port);
-        while (!done) {
+        while (!run.over) {
           const response = await client.get('/hello', `x-up: status:${[200, 404, 503, 200][i]};size:2000`).response();
           expect(response.status).toBe([200, 404, 503, 200][i]);
         }
@@ -67,7 +67,7 @@ describe.skipIf(promtool === undefined)('/stats/prometheus', () => {
       const { code, output } = await check(exposition);
       expect([0, 3], output).toContain(code);
     }
-    done = true;
+    run.over = true;
     await traffic;
     const labels = 'envoy_response_code="503",envoy_cluster_name="backend"';
     const counted = last.get(`envoy_cluster_upstream_rq{${labels}}`);

@@ -178,9 +178,9 @@ describe('HTTP/2 floods', () => {
       const before = processCost(proxy.pid);
       const session = connectHttp2(`http://127.0.0.1:${port}`);
       const statuses: number[] = [];
-      let over = false;
+      const run = { over: false };
       const others = (async () => {
-        while (!over) {
+        while (!run.over) {
           const stream = session.request({ ':path': '/' });
           stream.resume();
           const [response] = (await once(stream, 'response')) as [{ ':status'?: number }];
@@ -190,7 +190,7 @@ describe('HTTP/2 floods', () => {
         }
       })();
       const { ended, ms, sent } = await attack(flood);
-      over = true;
+      run.over = true;
       await others;
       session.destroy();
       const after = processCost(proxy.pid);

@@ -36,11 +36,11 @@ describe.skipIf(slowhttptest === undefined)('slow clients', () => {
   async function attack(flag: string, seconds: number): Promise<{ output: string; served: number; refused: number }> {
     const options = `-c ${CONNECTIONS} -r 50 -i 1 -l ${seconds} -p 3 -x 24 -u ${url}`.split(' ');
     const run = runTool(slowhttptest!, [flag, ...options], (seconds + 30) * 1000);
-    let over = false;
-    void run.then(() => (over = true));
+    const running = { over: false };
+    void run.then(() => (running.over = true));
     let served = 0;
     let refused = 0;
-    while (!over) {
+    while (!running.over) {
       const status = await fetch(url).then(
         async (response) => (await response.text(), response.status),
         () => 0,
