@@ -4,8 +4,15 @@ import { enableCompileCache } from 'node:module';
 // Keeps the compiled modules on disk, where that is possible.
 enableCompileCache();
 const { run } = await import('./cli/run.ts');
-const status = await run(process.argv.slice(2), () => import('./server.ts'), {
-  out: (text) => writeFileSync(1, text),
-  error: (text) => writeFileSync(2, text),
-});
+const status = await run(
+  process.argv.slice(2),
+  async () => ({
+    ...(await import('./start-server.ts')),
+    ...(await import('./validate-config.ts')),
+  }),
+  {
+    out: (text) => writeFileSync(1, text),
+    error: (text) => writeFileSync(2, text),
+  },
+);
 if (status !== undefined) process.exitCode = status;

@@ -1,10 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { toJson, type JsonObject } from '@bufbuild/protobuf';
 import { AdminServer } from './admin/admin-server.ts';
 import type { AdminSources, ConfigDumpSource, ServerStateName } from './admin/sources.ts';
-import { NodeSchema } from './api/generated/envoy/config/core/v3/base_pb.js';
-import { AppProcess } from './app-process.ts';
 import { CertificateReport } from './certificate-report.ts';
 import type { ServerStart } from './cli/run.ts';
 import { ENVOY_VERSION } from './cli/version.ts';
@@ -28,9 +25,10 @@ import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
 import { ROUTER_STATS } from './proxy/router/router-stats.ts';
 import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discovery/node-dns-resolver.ts';
 import { ControlPlaneTransports } from './control-plane-transports.ts';
-import { createDiscoverySources, userAgent, usesDiscovery } from './discovery-sources.ts';
+import { createDiscoverySources, usesDiscovery } from './discovery-sources.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { dynamicConfigDump } from './dynamic-config-dump.ts';
+import { serverNode } from './server-node.ts';
 import { staticConfigDump } from './static-config-dump.ts';
 import { EdsApi } from './xds/eds-api.ts';
 import { ResourceDecoder } from './xds/resource-decoder.ts';
@@ -66,59 +64,6 @@ const DAY_MS = 86_400_000;
 const TICKET_SEED_LENGTH = 32;
 /** How often a shutting-down server looks whether its last connection has gone. */
 const DRAIN_POLL_MS = 50;
-
-/** Builds every resource of a bootstrap and returns what the builders refuse or don't support. */
-export async function validateConfig(loaded: LoadedBootstrap): Promise<readonly Problem[]> {
-  return (await buildStaticResources(loaded, builtinFilterRegistries())).problems;
-}
-
-/**
- * Starts the proxy for the command line: signals and the end of the process are the server's from then on. With an
- * application to run beside it, signals are the application's while it runs, and its end is the server's.
- */
-export async function startServer(start: ServerStart): Promise<readonly Problem[]> {
-  const { server, problems } = await Server.start(start);
-  if (server === undefined) return problems;
-  const { log, app: command } = start;
-  let app: AppProcess | undefined;
-  for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => {
-      // Ctrl-C has gone to the application already.
-      if (app !== undefined && (signal !== 'SIGINT' || !process.stdin.isTTY)) return app.signal(signal);
-      if (app !== undefined) return;
-      log.warn('main', `caught ${signal}`);
-      void server.shutDown();
-    });
-  process.on('SIGUSR1', () => server.reopenLogs());
-  process.on('SIGHUP', () => {
-    if (app !== undefined) return app.signal('SIGHUP');
-    log.warn('main', 'caught and eating SIGHUP. See documentation for how to hot restart.');
-  });
-  void server.stopped.then(async () => {
-    if (app !== undefined) {
-      app.signal('SIGTERM');
-      process.exitCode = await app.ended;
-    }
-    process.exit(process.exitCode ?? 0);
-  });
-  void server.initialized.then((failures) => {
-    for (const { message } of failures) log.critical('main', message);
-    if (failures.length > 0) {
-      process.exitCode = 1;
-      void server.close();
-    } else if (command !== undefined && !server.isEnding) {
-      app = new AppProcess(command, (message) => log.critical('main', message));
-      for (const signal of ['SIGQUIT', 'SIGUSR2'] as const) process.on(signal, () => app?.signal(signal));
-      void app.ended.then((status) => {
-        app = undefined;
-        process.exitCode = status;
-        // Requests in flight may finish behind it.
-        return server.shutDown();
-      });
-    }
-  });
-  return problems;
-}
 
 /**
  * The composition root: a bootstrap, data planes that serve it, and the admin server. Everything is built and checked
@@ -642,7 +587,7 @@ export class Server implements AsyncDisposable {
         version: `${'0'.repeat(40)}/${ENVOY_VERSION}/Clean/RELEASE/OpenSSL`,
         uptimeMs: () => this.#clock.monotonic() - this.#startedMs,
         commandLineOptions: () => commandLineOptions(options, this.#concurrency),
-        node: () => this.#node(),
+        node: () => serverNode(this.#loaded.bootstrap.node),
         unreadyTargets: () => this.#unreadyTargets(),
       },
       stats: this.#aggregator,
@@ -739,25 +684,5 @@ export class Server implements AsyncDisposable {
       const layers = runtime.valuesOf(key).map((each) => (each === undefined ? '' : rawRuntimeValue(each)));
       yield [key, { layers, final: rawRuntimeValue(value) }];
     }
-  }
-
-  #node(): JsonObject {
-    const { node } = this.#loaded.bootstrap;
-    const { version, metadata, extensions } = userAgent();
-    const [major, minor, patch] = version.split('.').map(Number) as [number, number, number];
-    return {
-      ...(node === undefined
-        ? { id: '', cluster: '' }
-        : (toJson(NodeSchema, node, { useProtoFieldName: true, alwaysEmitImplicit: true }) as JsonObject)),
-      user_agent_name: 'envoy',
-      user_agent_build_version: { version: { major_number: major, minor_number: minor, patch }, metadata },
-      extensions: extensions.map(({ name, category, typeUrls }) => ({
-        name,
-        category,
-        type_descriptor: '',
-        disabled: false,
-        type_urls: [...typeUrls],
-      })),
-    };
   }
 }

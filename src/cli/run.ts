@@ -6,7 +6,7 @@ import type { ServerOptions } from './options.ts';
 import { parseArguments, usage } from './parse-arguments.ts';
 import { versionLine } from './version.ts';
 
-/** What the command line needs of the composition root (server.ts), which is loaded only when it is needed. */
+/** What the command line needs of the composition root (start-server.ts), which is loaded only when it is needed. */
 export interface ServerModule {
   /** Builds every resource of a bootstrap that could be read, and returns what the builders refuse or do not support. */
   validateConfig(loaded: LoadedBootstrap): Promise<readonly Problem[]>;
