@@ -1,7 +1,6 @@
 import type { AddressModel } from './config/common-model.ts';
 import { SnapshotStore } from './config/snapshot-store.ts';
 import type { SnapshotDelta } from './config/snapshot.ts';
-import { DataPlane } from './data-plane.ts';
 import type { SharedCells } from './lib/shared-cells.ts';
 import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
 import type { StatsAggregator } from './telemetry/stats/aggregator.ts';
@@ -53,7 +52,11 @@ export class WorkerFleet {
   static async start(options: WorkerFleetOptions): Promise<WorkerFleet> {
     const fleet = new WorkerFleet(options);
     const { concurrency, settings, shared, stats, log } = options;
-    if (concurrency === 0) fleet.#links.push(new DataPlane(0, settings, { stats, shared, log }));
+    if (concurrency === 0) {
+      // Two hundred modules that the control thread has no use for where there are workers.
+      const { DataPlane } = await import('./data-plane.ts');
+      fleet.#links.push(new DataPlane(0, settings, { stats, shared, log }));
+    }
     else
       fleet.#links.push(...(await Promise.all(Array.from({ length: concurrency }, (_, index) => fleet.#spawn(index)))));
     return fleet;
