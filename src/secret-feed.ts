@@ -92,7 +92,8 @@ export class SecretFeed<Consumer extends SecretConsumer> {
     if (resource === undefined)
       return removed.length > 0 ? '' : `Missing SDS resources for ${this.#resource} in onConfigUpdate()`;
     if (set.length > 1) return `Unexpected SDS secrets length: ${set.length}`;
-    return this.#accept(resource.value, version);
+    // A delta has a version for each resource.
+    return this.#accept(resource.value, resource.version === '' ? version : resource.version);
   }
 
   async #accept(value: Uint8Array, version: string): Promise<string> {

@@ -17,7 +17,8 @@ import type { HostHealthStatus, HostSetModel } from './config/cluster-model.ts';
 import type { AddressModel } from './config/common-model.ts';
 import type { DeliveredSecret } from './secret-store.ts';
 
-const HEALTH = { unknown: 0, healthy: 1, unhealthy: 2, draining: 3, timeout: 4, degraded: 5 } as const satisfies Record<
+/** What nobody has said anything about counts, and is shown, as healthy. */
+const HEALTH = { unknown: 1, healthy: 1, unhealthy: 2, draining: 3, timeout: 4, degraded: 5 } as const satisfies Record<
   HostHealthStatus,
   number
 >;
@@ -106,13 +107,14 @@ function loadAssignment({ cluster, hosts, localities, overprovisioningFactor }: 
     endpoints: localities.map((locality, index) => ({
       locality: { region: locality.region, zone: locality.zone, subZone: locality.subZone },
       priority: locality.priority,
-      ...(locality.weight !== undefined && { loadBalancingWeight: locality.weight }),
+      // Envoy names what is the default, too.
+      loadBalancingWeight: locality.weight ?? 0,
       lbEndpoints: hosts
         .filter((host) => host.locality === index)
         .map((host) => ({
           hostIdentifier: {
             case: 'endpoint' as const,
-            value: { address: addressMessage(host.address), hostname: host.hostname },
+            value: { address: addressMessage(host.address), hostname: host.hostname, healthCheckConfig: {} },
           },
           healthStatus: HEALTH[host.healthStatus],
           loadBalancingWeight: host.weight,

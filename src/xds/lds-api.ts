@@ -95,8 +95,9 @@ export class LdsApi {
     }
     // Nothing of a response that breaks the rules of its messages is used, as in Envoy.
     if (malformed.length > 0) return malformed.join('\n');
+    let applied = 0;
     for (const name of removed) {
-      this.#bytes.delete(name);
+      if (this.#bytes.delete(name)) applied++;
       listeners.remove(name);
       log.info('upstream', `lds: remove listener '${name}'`);
     }
@@ -118,7 +119,9 @@ export class LdsApi {
       failures.set(resource.name, this.#failure(listener.configured, version, error));
     }
     this.#failures = failures;
-    if (errors.length === 0) this.#versionInfo = version;
+    applied += outcomes.length - errors.length;
+    // As in Envoy: of the last response of which anything was used.
+    if (applied > 0) this.#versionInfo = version;
     this.#initialize();
     return errors.length === 0 ? '' : `Error adding/updating listener(s) ${errors.map((each) => `${each}\n`).join('')}`;
   }
