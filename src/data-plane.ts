@@ -15,6 +15,8 @@ import { ListenerSet, type ListenerOutcome } from './proxy/listener/listener-set
 import { compileRouteTable } from './proxy/router/route-table.ts';
 import type { RouteTable } from './proxy/router/route.ts';
 import { indexScopes, type ScopeIndex } from './proxy/router/scoped-route-table.ts';
+import { HostsFile, NodeDnsResolver, DNS_STATS } from './proxy/upstream/discovery/node-dns-resolver.ts';
+import { WorkerDnsCaches } from './proxy/upstream/dns-cache.ts';
 import { ClusterSet } from './proxy/upstream/cluster-set.ts';
 import { H2ServerConnection, type H2ServerEnvironment } from './proxy/codec/h2/server.ts';
 import { H1ClientConnection } from './proxy/codec/h1/client.ts';
@@ -52,6 +54,7 @@ export class DataPlane implements DataPlaneLink {
   readonly index: number;
   readonly #worker: WorkerContext;
   readonly #clusters: ClusterSet;
+  readonly #dnsCaches: WorkerDnsCaches;
   readonly #listeners: ListenerSet;
   readonly #accessLogs: AccessLogs;
   readonly #filters = builtinFilterRegistries();
@@ -87,6 +90,14 @@ export class DataPlane implements DataPlaneLink {
       warn: (message) => log.warn('file', message),
     });
     const tls: TlsEnvironment = { index, dispatcher, secrets: this.#secrets, log };
+    const hostsFile = new HostsFile();
+    this.#dnsCaches = new WorkerDnsCaches({
+      dispatcher,
+      random,
+      stats,
+      lane: index,
+      resolver: (servers) => new NodeDnsResolver(servers, hostsFile, stats.block(DNS_STATS, 'dns.cares.')),
+    });
     this.#clusters = new ClusterSet({
       shared,
       lane: index,
@@ -103,6 +114,7 @@ export class DataPlane implements DataPlaneLink {
         nextConnectionId: () => this.#nextConnectionId(),
       }),
       createTransportSocket: (model, scope) => createUpstreamTransportSocket(model, scope, tls),
+      dnsCaches: this.#dnsCaches,
     });
     this.#worker = {
       index,
@@ -111,6 +123,7 @@ export class DataPlane implements DataPlaneLink {
       stats,
       shared,
       clusters: this.#clusters,
+      dnsCaches: this.#dnsCaches,
       runtime: this.#runtime,
       node: settings.node,
       accessLogs: this.#accessLogs,
@@ -209,6 +222,7 @@ export class DataPlane implements DataPlaneLink {
   async close(): Promise<void> {
     await this.#listeners.close();
     this.#clusters.drain();
+    this.#dnsCaches.close();
     await this.#accessLogs.drained();
     this.#accessLogs.close();
   }

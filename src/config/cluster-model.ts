@@ -1,5 +1,6 @@
 import type { ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { AddressModel } from './common-model.ts';
+import type { DnsCacheModel } from '../filters/dns-cache.ts';
 import type { Metadata } from '../filters/stream-info.ts';
 import type { TransportSocketMatchModel, UpstreamTransportSocketModel } from './transport-socket-model.ts';
 
@@ -29,6 +30,8 @@ export interface ClusterModel {
   readonly thresholds: { readonly default: ThresholdsModel; readonly high: ThresholdsModel };
   /** How an ORIGINAL_DST cluster knows where to; undefined: it is none. */
   readonly originalDestination: OriginalDestinationModel | undefined;
+  /** Of a dynamic forward proxy cluster; undefined: it is none. */
+  readonly dynamicForwardProxy: DynamicForwardProxyModel | undefined;
   /** `per_host_thresholds.max_connections`; Infinity = none. */
   readonly perHostMaxConnections: number;
   readonly tcpKeepalive: TcpKeepaliveModel | undefined;
@@ -122,8 +125,16 @@ export interface OriginalDestinationModel {
   readonly cleanupIntervalMs: number;
 }
 
+/** extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig. */
+export interface DynamicForwardProxyModel {
+  /** Where its hosts come from. */
+  readonly cache: DnsCacheModel;
+  /** Of authorities that name no port: 443 for TLS, else 80. */
+  readonly defaultPort: number;
+}
+
 export type LoadBalancerModel =
-  /** `cluster-provided`: ORIGINAL_DST. */
+  /** `cluster-provided`: ORIGINAL_DST, dynamic forward proxy. */
   | { readonly policy: 'round-robin' | 'random' | 'cluster-provided' }
   | RingHashModel
   | MaglevModel

@@ -32,6 +32,12 @@ export const builtinNetworkFilters: readonly NetworkFilterRegistration[] = [
     load: async () => erase((await import('./network/sni-cluster.ts')).sniCluster),
   },
   {
+    name: 'envoy.filters.network.sni_dynamic_forward_proxy',
+    configType: network('sni_dynamic_forward_proxy.v3.FilterConfig'),
+    isTerminal: false,
+    load: async () => erase((await import('./network/sni-dynamic-forward-proxy.ts')).sniDynamicForwardProxy),
+  },
+  {
     name: 'envoy.filters.network.rbac',
     configType: network('rbac.v3.RBAC'),
     isTerminal: false,

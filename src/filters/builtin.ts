@@ -89,6 +89,12 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/grpc-json-transcoder.ts')).createGrpcJsonTranscoder()),
   },
   {
+    name: 'envoy.filters.http.dynamic_forward_proxy',
+    configType: 'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
+    routeConfigTypes: ['envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig'],
+    load: async () => erase((await import('./http/dynamic-forward-proxy.ts')).dynamicForwardProxy),
+  },
+  {
     name: 'istio.alpn',
     configType: 'istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig',
     routeConfigTypes: [],

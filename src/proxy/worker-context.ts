@@ -1,3 +1,4 @@
+import type { DnsCaches } from '../filters/dns-cache.ts';
 import type { RuntimeReader } from '../filters/http/filter.ts';
 import type { Random } from '../lib/random.ts';
 import type { SharedCells } from '../lib/shared-cells.ts';
@@ -15,6 +16,8 @@ export interface WorkerContext {
   readonly stats: StatsScope;
   readonly shared: SharedCells;
   readonly clusters: Clusters;
+  /** Absent: there is nobody to resolve names. */
+  readonly dnsCaches?: DnsCaches;
   readonly runtime: RuntimeReader;
   readonly node: NodeInfo;
   readonly accessLogs: AccessLogFactory;

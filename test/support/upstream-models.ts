@@ -72,6 +72,7 @@ export function clusterModel(overrides: Partial<ClusterModel> = {}): ClusterMode
     idleTimeoutMs: 3_600_000,
     tcpIdleTimeoutMs: 600_000,
     originalDestination: undefined,
+    dynamicForwardProxy: undefined,
     maxConnectionDurationMs: 0,
     maxRequestsPerConnection: 0,
     maxStreamDurationMs: 0,

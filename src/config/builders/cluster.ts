@@ -20,6 +20,12 @@ import { buildCircuitBreakers } from './circuit-breakers.ts';
 import { buildMetadata, durationMs } from './common.ts';
 import { checkConfigSource } from './config-source.ts';
 import { buildDns } from './dns.ts';
+import {
+  DYNAMIC_FORWARD_PROXY,
+  buildDynamicForwardProxy,
+  isDynamicForwardProxy,
+  withForwardProxyDefaults,
+} from './dynamic-forward-proxy.ts';
 import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
 import { LB_POLICIES, buildLoadBalancing } from './load-balancing.ts';
 import { exchangeProtocols, socketWithoutProtocols } from './metadata-exchange.ts';
@@ -89,6 +95,7 @@ const CLUSTER_TYPES: Readonly<Record<string, DiscoveryType>> = {
   'envoy.cluster.logical_dns': 'LOGICAL_DNS',
   'envoy.cluster.original_dst': 'ORIGINAL_DST',
   'envoy.cluster.eds': 'EDS',
+  [DYNAMIC_FORWARD_PROXY]: 'CUSTOM',
 };
 const DEFAULT_CLEANUP_INTERVAL = 5000;
 
@@ -137,7 +144,7 @@ export function buildCluster(
   const transportSocketMatches = message.transportSocketMatches
     .map((match, index) => buildTransportSocketMatch(match, context, problems.at('transport_socket_matches').at(index)))
     .map((match) => ({ ...match, socket: socketWithoutProtocols(match.socket, exchanges) }));
-  const http = buildUpstreamHttp(message, types, problems);
+  const http = withForwardProxyDefaults(message, buildUpstreamHttp(message, types, problems));
   if (http.httpVersion === 'auto')
     checkAlpn(message.name, [transportSocket, ...transportSocketMatches.map(({ socket }) => socket)], problems);
   const track = message.trackClusterStats;
@@ -157,6 +164,7 @@ export function buildCluster(
     ...loadBalancing,
     originalDestination:
       discoveryType === 'ORIGINAL_DST' ? buildOriginalDestination(message, types, problems) : undefined,
+    dynamicForwardProxy: buildDynamicForwardProxy(message, transportSocket, http, types, problems),
     healthyPanicThresholdPercent: Math.round(common?.healthyPanicThreshold?.value ?? 50),
     closeConnectionsOnHostSetChange: common?.closeConnectionsOnHostSetChange ?? false,
     closeConnectionsOnHostHealthFailure: message.closeConnectionsOnHostHealthFailure,
@@ -283,6 +291,15 @@ function checkHostnameHashing(message: Cluster, type: DiscoveryType, problems: P
 
 /** The policy that only some cluster types bring with them, and ORIGINAL_DST must have. */
 function checkClusterProvided(message: Cluster, type: DiscoveryType, policy: string, problems: Problems): void {
+  if (isDynamicForwardProxy(message)) {
+    if (policy !== 'cluster-provided')
+      problems
+        .at('lb_policy')
+        .error(
+          `cluster provided LB not specified but cluster '${message.name}' provided one. Check cluster documentation.`,
+        );
+    return;
+  }
   if (type !== 'ORIGINAL_DST') {
     if (policy === 'cluster-provided')
       problems

@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { StatsScope } from '../../telemetry/stats/stats.ts';
 import type { ConfigType } from '../config-type.ts';
+import type { DnsCaches } from '../dns-cache.ts';
 import type { HeaderList, Headers } from '../headers.ts';
 import type { Metadata, StreamInfo } from '../stream-info.ts';
 
@@ -99,6 +100,8 @@ export interface ClusterView {
   readonly metadata: Metadata | undefined;
   /** `auto`: what ALPN settles on; `downstream`: as the request came. */
   readonly httpVersion: 'http1' | 'http2' | 'auto' | 'downstream';
+  /** Its hosts come from a DNS cache. */
+  readonly dynamicForwardProxy?: { readonly defaultPort: number } | undefined;
 }
 
 /** What a filter may use while its config is compiled. */
@@ -113,6 +116,8 @@ export interface FactoryContext {
   readonly log: FilterLogger;
   /** Names a field of the config that is set, changes nothing that has to be safe, and isn't implemented. Absent: nobody listens. */
   readonly unsupported?: (field: string) => void;
+  /** Absent: there is nobody to resolve names. */
+  readonly dnsCaches?: DnsCaches;
   /** Resolves after `delayMs`, or rejects when `signal` aborts first. Uses the worker's timer wheel. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }

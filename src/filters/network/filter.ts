@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { StatsScope } from '../../telemetry/stats/stats.ts';
 import type { ConfigType } from '../config-type.ts';
+import type { DnsCaches } from '../dns-cache.ts';
 import type { FilterLogger, RuntimeReader } from '../http/filter.ts';
 import type { StreamInfo } from '../stream-info.ts';
 
@@ -71,6 +72,8 @@ export interface NetworkFactoryContext {
   readonly log: FilterLogger;
   /** Something that filters of this worker share under a name, made by the first that asks. */
   shared<Value>(key: string, make: () => Value): Value;
+  /** Absent: there is nobody to resolve names. */
+  readonly dnsCaches?: DnsCaches;
   /** A count of this filter of this chain. */
   readonly sharedCount: SharedCount;
   /** Names a field of the config that is set and not implemented; heard when the config is checked. */

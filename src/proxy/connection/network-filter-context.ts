@@ -9,7 +9,7 @@ export function networkFilterContext(
   shared: Map<string, unknown>,
   sharedCount: SharedCount,
 ): NetworkFactoryContext {
-  const { dispatcher, random, stats, runtime, log } = worker;
+  const { dispatcher, random, stats, runtime, log, dnsCaches } = worker;
   return {
     clock: dispatcher.clock,
     random,
@@ -25,6 +25,7 @@ export function networkFilterContext(
       if (!shared.has(key)) shared.set(key, make());
       return shared.get(key) as Value;
     },
+    ...(dnsCaches !== undefined && { dnsCaches }),
     sharedCount,
     // Heard on the main thread, which has checked the config.
     unsupported: () => {},

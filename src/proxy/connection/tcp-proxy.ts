@@ -96,6 +96,11 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     return this.#metadataMatch;
   }
 
+  /** For clusters that go where the connection wanted. */
+  get streamInfo(): MutableStreamInfo {
+    return this.#info;
+  }
+
   get hash(): bigint | undefined {
     for (const policy of this.#config.model.hashPolicies) {
       if (policy.kind === 'source-ip') {

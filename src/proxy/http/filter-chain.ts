@@ -21,13 +21,14 @@ export function compileFilterChain(
 
 /** What filters are given while they are compiled, and may keep. */
 function factoryContext(name: string, worker: WorkerContext, scope: StatsScope): FactoryContext {
-  const { dispatcher, random, stats, runtime, log } = worker;
+  const { dispatcher, random, stats, runtime, log, dnsCaches } = worker;
   return {
     clock: dispatcher.clock,
     random,
     stats: scope,
     rootStats: stats,
     runtime,
+    ...(dnsCaches !== undefined && { dnsCaches }),
     log: {
       debug: (message) => log.debug('filter', `${name}: ${message}`),
       info: (message) => log.info('filter', `${name}: ${message}`),

@@ -8,6 +8,8 @@ import { HTTP2_CODEC_STATS } from '../../telemetry/stats/http2-stats.ts';
 import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
 import { CLUSTER_GENERATION_CELL, SharedCircuitBreaker, type RoutingPriority } from './circuit-breaker.ts';
 import { CLUSTER_STATS, TIMEOUT_BUDGET_STATS, TRACKED_STATS, UPSTREAM_HTTP1_STATS } from './cluster-stats.ts';
+import type { WorkerDnsCaches } from './dns-cache.ts';
+import { DynamicForwardProxyHosts } from './dynamic-forward-proxy.ts';
 import { UpstreamHost } from './host.ts';
 import { HashPicker, showHashStats } from './load-balancer/hash-picker.ts';
 import { buildHostLevels } from './load-balancer/host-set.ts';
@@ -59,6 +61,8 @@ export interface ClusterEnvironment {
   readonly pools: PoolFactory;
   /** Absent: plain bytes is all there is. */
   readonly createTransportSocket?: TransportSocketFactory;
+  /** Absent: there are no dynamic forward proxy clusters. */
+  readonly dnsCaches?: WorkerDnsCaches;
 }
 
 /** One cluster on one worker. A changed model makes a new object; a changed host set doesn't. */
@@ -84,6 +88,7 @@ export class UpstreamCluster implements Cluster {
   readonly #transportSocket: UpstreamTransportSocket | undefined;
   readonly #matchedTransportSockets: readonly (UpstreamTransportSocket | undefined)[];
   readonly #originalDestination: OriginalDestinationHosts | undefined = undefined;
+  readonly #dynamicForwardProxy: DynamicForwardProxyHosts | undefined = undefined;
   /** The version of a pool that nothing special was asked of. */
   readonly #httpVersion: PooledHttpVersion;
 
@@ -110,6 +115,13 @@ export class UpstreamCluster implements Cluster {
       this.#originalDestination = new OriginalDestinationHosts(
         model.originalDestination,
         environment.dispatcher,
+        this.stats,
+        (host) => this.#prepareOnDemand(host),
+      );
+    if (model.dynamicForwardProxy !== undefined && environment.dnsCaches !== undefined)
+      this.#dynamicForwardProxy = new DynamicForwardProxyHosts(
+        model.dynamicForwardProxy,
+        environment.dnsCaches.cache(model.dynamicForwardProxy.cache),
         this.stats,
         (host) => this.#prepareOnDemand(host),
       );
@@ -171,6 +183,7 @@ export class UpstreamCluster implements Cluster {
 
   pickHost(context: LoadBalancerContext): Host | undefined {
     if (this.#originalDestination !== undefined) return this.#originalDestination.pick(context) ?? this.#noHost();
+    if (this.#dynamicForwardProxy !== undefined) return this.#dynamicForwardProxy.pick(context) ?? this.#noHost();
     if (this.#environment.shared.load(this.#generationSlot) !== this.#generation) this.#onHealthChange();
     if (context.overrideHost !== undefined) {
       const host = this.#byAddress.get(context.overrideHost);
@@ -260,6 +273,7 @@ export class UpstreamCluster implements Cluster {
   drain(): void {
     for (const host of this.#hosts) host.drain();
     this.#originalDestination?.close();
+    this.#dynamicForwardProxy?.close();
     this.#transportSocket?.close();
     for (const socket of this.#matchedTransportSockets) socket?.close();
   }
