@@ -151,8 +151,7 @@ try {
     [
       `${total} requests, ${failed} failed; ${changes} changes, ${refused.length} refused`,
       `seen by clients: ${sample?.rounds} of ${config.rounds} versions of the routes, ${sample?.serverCertificates} server certificates, ` +
-        `${sample?.clientCertificates} client certificates; ${sample?.extraRequests} requests to listeners that came and went; ` +
-        `${sample?.unsent} requests kept back by the client at a GOAWAY`,
+        `${sample?.clientCertificates} client certificates; ${sample?.extraRequests} requests to listeners that came and went`,
       `counters: update_success ${count(/update_success$/)}, update_rejected ${count(/update_rejected$/)}, ` +
         `cluster_added ${count(/\.cluster_added$/)}, listener_added ${count(/\.listener_added$/)}, ` +
         `listener_modified ${count(/\.listener_modified$/)}, listener_in_place_updated ${count(/\.listener_in_place_updated$/)}`,

@@ -1,5 +1,5 @@
 import { createRegistry, fromBinary, fromJson, toBinary, type JsonValue } from '@bufbuild/protobuf';
-import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { ClusterSchema } from '../../src/api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { TypedExtensionConfigSchema } from '../../src/api/generated/envoy/config/core/v3/extension_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../src/api/generated/envoy/config/endpoint/v3/endpoint_pb.js';
@@ -38,12 +38,7 @@ import {
 import { FakeControlPlane } from './fake-control-plane.ts';
 
 type Json = Readonly<Record<string, unknown>>;
-interface ServerStream {
-  end(): void;
-  on(event: string, listener: () => void): unknown;
-  emit(event: 'error', error: object): unknown;
-}
-type Stream = { send(): void; end(): void; reset(): void };
+type Stream = { send(): void; end(): void };
 
 const SCHEMAS = {
   lds: ListenerSchema,
@@ -85,17 +80,11 @@ export class AdsServer implements AsyncDisposable {
   readonly requests: ReceivedRequest[] = [];
   /** Takes requests and says nothing. */
   silent = false;
-  /** How a response leaves, which a test may alter, hold back or repeat. `count`: how many went before it. */
-  deliver: (send: () => void, response: DiscoveryResponse | DeltaDiscoveryResponse, count: number) => void = (send) =>
-    send();
-  /** Called before a request is looked at. `count`: how many came before it. */
-  onRequest: (count: number) => void = () => {};
   /** Kinds that are not answered. */
   readonly withheld = new Set<ResourceKind>();
   readonly #server = new Server();
   readonly #streams = new Set<Stream>();
   #port = 0;
-  #delivered = 0;
 
   static async start(port = 0): Promise<AdsServer> {
     const ads = new AdsServer();
@@ -176,11 +165,6 @@ export class AdsServer implements AsyncDisposable {
     for (const stream of this.#streams) stream.end();
   }
 
-  /** As when the process at the other end dies. */
-  resetStreams(): void {
-    for (const stream of this.#streams) stream.reset();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.forceShutdown();
   }
@@ -196,7 +180,7 @@ export class AdsServer implements AsyncDisposable {
         const isNeeded = typeUrl === RESOURCE_TYPES.lds || typeUrl === RESOURCE_TYPES.cds || key !== '';
         if (sent.get(typeUrl) === key || (!isNeeded && !sent.has(typeUrl))) continue;
         sent.set(typeUrl, key);
-        this.#deliver(call, response);
+        call.write(response);
       }
     };
     const stream = this.#open(call, send);
@@ -213,7 +197,7 @@ export class AdsServer implements AsyncDisposable {
       for (const typeUrl of this.plane.types) {
         if (this.withheld.has(kindOf(typeUrl)!)) continue;
         const response = this.plane.deltaResponse(typeUrl);
-        if (response !== undefined) this.#deliver(call, response);
+        if (response !== undefined) call.write(response);
       }
     };
     const stream = this.#open(call, send);
@@ -224,35 +208,15 @@ export class AdsServer implements AsyncDisposable {
     });
   }
 
-  #deliver<Response extends DiscoveryResponse | DeltaDiscoveryResponse>(
-    call: { write(response: Response): unknown },
-    response: Response,
-  ): void {
-    this.deliver(() => call.write(response), response, this.#delivered++);
-  }
-
   #record(typeUrl: string, names: readonly string[], error: string | undefined): void {
-    this.onRequest(this.requests.length);
     this.requests.push({ kind: kindOf(typeUrl)!, names, error });
   }
 
-  #open(call: ServerStream, send: () => void): Stream {
+  #open(call: { end(): void; on(event: string, listener: () => void): unknown }, send: () => void): Stream {
     this.plane.newStream();
-    let isOpen = true;
-    const stream = {
-      // What a held response or a request lets loose when the stream is gone already goes nowhere.
-      send: () => isOpen && send(),
-      end: () => call.end(),
-      reset: () => {
-        gone();
-        call.emit('error', { code: status.UNAVAILABLE, details: 'reset by the test' });
-      },
-    };
+    const stream = { send, end: () => call.end() };
     this.#streams.add(stream);
-    const gone = (): void => {
-      isOpen = false;
-      this.#streams.delete(stream);
-    };
+    const gone = (): void => void this.#streams.delete(stream);
     call.on('end', () => {
       gone();
       call.end();
