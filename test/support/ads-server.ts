@@ -1,5 +1,5 @@
 import { createRegistry, fromBinary, fromJson, toBinary, type JsonValue } from '@bufbuild/protobuf';
-import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
+import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js';
 import { ClusterSchema } from '../../src/api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { TypedExtensionConfigSchema } from '../../src/api/generated/envoy/config/core/v3/extension_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../src/api/generated/envoy/config/endpoint/v3/endpoint_pb.js';
@@ -38,7 +38,12 @@ import {
 import { FakeControlPlane } from './fake-control-plane.ts';
 
 type Json = Readonly<Record<string, unknown>>;
-type Stream = { send(): void; end(): void };
+interface ServerStream {
+  end(): void;
+  on(event: string, listener: () => void): unknown;
+  emit(event: 'error', error: object): unknown;
+}
+type Stream = { send(): void; end(): void; reset(): void };
 
 const SCHEMAS = {
   lds: ListenerSchema,
@@ -80,11 +85,19 @@ export class AdsServer implements AsyncDisposable {
   readonly requests: ReceivedRequest[] = [];
   /** Takes requests and says nothing. */
   silent = false;
+  /** How a response leaves, which a test may alter, hold back or repeat. `count`: how many went before it. */
+  deliver: (send: () => void, response: DiscoveryResponse | DeltaDiscoveryResponse, count: number) => void = (send) =>
+    send();
+  /** Called before a request is looked at. `count`: how many came before it. */
+  onRequest: (count: number) => void = () => {};
   /** Kinds that are not answered. */
   readonly withheld = new Set<ResourceKind>();
   readonly #server = new Server();
   readonly #streams = new Set<Stream>();
   #port = 0;
+  #delivered = 0;
+  /** Calls that have ended: a write to one would keep its status from being sent. */
+  readonly #gone = new WeakSet<object>();
 
   static async start(port = 0): Promise<AdsServer> {
     const ads = new AdsServer();
@@ -165,6 +178,11 @@ export class AdsServer implements AsyncDisposable {
     for (const stream of this.#streams) stream.end();
   }
 
+  /** As when the process at the other end dies. */
+  resetStreams(): void {
+    for (const stream of this.#streams) stream.reset();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.forceShutdown();
   }
@@ -180,7 +198,7 @@ export class AdsServer implements AsyncDisposable {
         const isNeeded = typeUrl === RESOURCE_TYPES.lds || typeUrl === RESOURCE_TYPES.cds || key !== '';
         if (sent.get(typeUrl) === key || (!isNeeded && !sent.has(typeUrl))) continue;
         sent.set(typeUrl, key);
-        call.write(response);
+        this.#deliver(call, response);
       }
     };
     const stream = this.#open(call, send);
@@ -197,7 +215,7 @@ export class AdsServer implements AsyncDisposable {
       for (const typeUrl of this.plane.types) {
         if (this.withheld.has(kindOf(typeUrl)!)) continue;
         const response = this.plane.deltaResponse(typeUrl);
-        if (response !== undefined) call.write(response);
+        if (response !== undefined) this.#deliver(call, response);
       }
     };
     const stream = this.#open(call, send);
@@ -208,15 +226,34 @@ export class AdsServer implements AsyncDisposable {
     });
   }
 
+  #deliver<Response extends DiscoveryResponse | DeltaDiscoveryResponse>(
+    call: { write(response: Response): unknown },
+    response: Response,
+  ): void {
+    const send = (): void => void (this.#gone.has(call) || call.write(response));
+    this.deliver(send, response, this.#delivered++);
+  }
+
   #record(typeUrl: string, names: readonly string[], error: string | undefined): void {
+    this.onRequest(this.requests.length);
     this.requests.push({ kind: kindOf(typeUrl)!, names, error });
   }
 
-  #open(call: { end(): void; on(event: string, listener: () => void): unknown }, send: () => void): Stream {
+  #open(call: ServerStream, send: () => void): Stream {
     this.plane.newStream();
-    const stream = { send, end: () => call.end() };
+    const stream = {
+      send,
+      end: () => call.end(),
+      reset: () => {
+        gone();
+        call.emit('error', { code: status.UNAVAILABLE, details: 'reset by the test' });
+      },
+    };
     this.#streams.add(stream);
-    const gone = (): void => void this.#streams.delete(stream);
+    const gone = (): void => {
+      this.#gone.add(call);
+      this.#streams.delete(stream);
+    };
     call.on('end', () => {
       gone();
       call.end();

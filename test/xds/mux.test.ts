@@ -252,6 +252,10 @@ const action = fc.oneof(
   fc.record({ kind: fc.constant('push' as const) }),
   fc.record({ kind: fc.constant('interest' as const), names: fc.subarray([0, 1, 2, 3, 4, 5]) }),
   fc.record({ kind: fc.constant('reconnect' as const) }),
+  // A response that the stream ends before, or right after; and one that comes again, with nonce and version of then.
+  fc.record({ kind: fc.constant('lost' as const) }),
+  fc.record({ kind: fc.constant('cut' as const) }),
+  fc.record({ kind: fc.constant('replay' as const), age: fc.nat(3) }),
 );
 
 describe.each(['sotw', 'delta'] as const)('%s, whatever happens', (variant) => {
@@ -268,13 +272,22 @@ describe.each(['sotw', 'delta'] as const)('%s, whatever happens', (variant) => {
           if (variant === 'sotw') sotw.onStreamOpen((request) => server.onRequest(request));
           else delta.onStreamOpen((request) => server.onDeltaRequest(request));
         };
-        const push = (): void => {
-          if (!server.types.includes(typeUrl)) return;
-          if (variant === 'sotw') sotw.onResponse(server.response(typeUrl));
-          else {
-            const response = server.deltaResponse(typeUrl);
-            if (response !== undefined) delta.onResponse(response);
+        const delivered: (() => void)[] = [];
+        /** How the client is given what the server has for it. */
+        const next = (): (() => void) | undefined => {
+          if (!server.types.includes(typeUrl)) return undefined;
+          if (variant === 'sotw') {
+            const response = server.response(typeUrl);
+            return () => sotw.onResponse(response);
           }
+          const response = server.deltaResponse(typeUrl);
+          return response && (() => delta.onResponse(response));
+        };
+        const push = (): void => {
+          const deliver = next();
+          if (deliver === undefined) return;
+          delivered.push(deliver);
+          deliver();
         };
         const everything = typeUrl === cds;
         let names = ['r0', 'r1'];
@@ -301,6 +314,19 @@ describe.each(['sotw', 'delta'] as const)('%s, whatever happens', (variant) => {
             case 'reconnect':
               mux.onStreamClosed();
               open();
+              break;
+            case 'lost':
+              next();
+              mux.onStreamClosed();
+              open();
+              break;
+            case 'cut':
+              push();
+              mux.onStreamClosed();
+              open();
+              break;
+            case 'replay':
+              delivered.at(-1 - each.age)?.();
               break;
           }
         for (const [name, content] of server.state.get(typeUrl) ?? [])
