@@ -52,4 +52,6 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
   'grpc: no such cluster': REST_HAS_COME,
   'grpc: no route': REST_HAS_COME,
   'grpc: no host': REST_HAS_COME,
+  'a host that no filter has asked for':
+    'Envoy has the cluster ask for it; here only the dynamic forward proxy filters fill the cache, and there is no host.',
 };

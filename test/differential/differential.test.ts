@@ -8,6 +8,7 @@ import { findTool } from '../support/tools.ts';
 import * as attempts from './cases/attempts.ts';
 import * as clusters from './cases/clusters.ts';
 import * as cors from './cases/cors.ts';
+import * as dynamicForwardProxy from './cases/dynamic-forward-proxy.ts';
 import * as filters from './cases/filters.ts';
 import * as grpcFilters from './cases/grpc-filters.ts';
 import * as grpcJson from './cases/grpc-json.ts';
@@ -31,6 +32,7 @@ const groups = {
   clusters,
   headers,
   attempts,
+  dynamicForwardProxy,
   filters,
   grpcFilters,
   grpcJson,

@@ -107,7 +107,7 @@ describe('HTTP', () => {
     ]);
   });
 
-  test('without the filter nobody knows a host', async () => {
+  test('without the filter no host is known', async () => {
     await using proxy = await createProxy({ config: proxyConfig({ clusters: [dfpCluster()] }) });
     expect(await get(proxy.port('ingress'), '/', `localhost:${port}`)).toEqual([503, 'no healthy upstream']);
     expect(proxy.stat('cluster.backend.upstream_cx_none_healthy')).toBe(1);
