@@ -11,7 +11,7 @@ import type { TlsCertificateModel } from '../../config/secret-model.ts';
 import type { DownstreamTlsModel } from '../../config/transport-socket-model.ts';
 import { Certificate } from '../../lib/x509/certificate.ts';
 import { OcspStaple } from './ocsp-staple.ts';
-import { certificateOptions, DEFAULT_CIPHERS, secureContextOptions, sessionIdContext } from './secure-context.ts';
+import { certificateOptions, secureContextOptions, sessionIdContext } from './secure-context.ts';
 import { ServerNames, type ServerCertificate } from './server-names.ts';
 import type { TlsMaterial } from './tls-material.ts';
 import { PeerVerifier } from './verification/peer-verifier.ts';
@@ -54,12 +54,12 @@ export class DownstreamTlsContext {
 
     const { common } = model;
     const resumes = !model.disableStatelessResumption && this.verifier?.checksPath !== true;
-    const secure = secureContextOptions({ model: common, validation, verifier, maxVersion: 'TLSv1.3' });
+    const secure = secureContextOptions({ model: common, validation, verifier, side: 'server' });
     this.#options = {
       ...secure,
-      // The order of TLS 1.3 is the client's in Envoy, but OpenSSL has one rule for all versions; of the default suites
-      // of 1.2 any is as good.
-      honorCipherOrder: !['', DEFAULT_CIPHERS].includes(common.cipherSuites) && !model.preferClientCiphers,
+      // The order of TLS 1.3 is the client's in Envoy, but OpenSSL has one rule for all versions: what most clients
+      // put first comes first here as well.
+      honorCipherOrder: !model.preferClientCiphers,
       secureOptions: (secure.secureOptions ?? 0) | (resumes ? 0 : constants.SSL_OP_NO_TICKET),
       sessionIdContext: sessionIdContext(
         this.#certificates.map(({ certificate }) => [certificate?.commonNames, certificate?.sans('dns')]),

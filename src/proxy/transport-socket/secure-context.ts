@@ -6,7 +6,7 @@ import { readPem } from '../../lib/x509/pem.ts';
 import type { PeerVerifier } from './verification/peer-verifier.ts';
 
 /** Envoy's, of both sides. */
-export const DEFAULT_CIPHERS = [
+const DEFAULT_CIPHERS = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-AES128-GCM-SHA256',
@@ -14,8 +14,11 @@ export const DEFAULT_CIPHERS = [
   'ECDHE-ECDSA-AES256-GCM-SHA384',
   'ECDHE-RSA-AES256-GCM-SHA384',
 ].join(':');
-/** Not configurable in Envoy; this is the order in which its library offers them. */
-const CIPHERS_OF_1_3 = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256';
+/** Not configurable in Envoy. To upstreams, the order in which its library offers them; to downstreams, see honorCipherOrder. */
+const CIPHERS_OF_1_3 = {
+  client: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
+  server: 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256',
+};
 const GROUPS = 'X25519MLKEM768:X25519:P-256';
 /** For Node versions whose library has no ML-KEM. */
 const CLASSIC_GROUPS = 'X25519:P-256';
@@ -27,20 +30,20 @@ export interface SecureContextParts {
   readonly model: CommonTlsModel;
   readonly validation: CertificateValidationModel | undefined;
   readonly verifier: PeerVerifier | undefined;
-  /** Where the model says `auto`. */
-  readonly maxVersion: SecureVersion;
+  /** Where the model says `auto`, a server speaks TLS 1.3 and a client 1.2 at most. */
+  readonly side: 'client' | 'server';
 }
 
 /** Options of tls.createSecureContext and tls.createServer, but certificates. */
 export function secureContextOptions(parts: SecureContextParts): SecureContextOptions {
-  const { model, validation, verifier, maxVersion } = parts;
+  const { model, validation, verifier, side } = parts;
   const minVersion = version(model.minVersion, 'TLSv1.2');
   const isOld = minVersion === 'TLSv1' || minVersion === 'TLSv1.1';
   const ciphers = model.cipherSuites === '' ? DEFAULT_CIPHERS : model.cipherSuites;
   return {
     minVersion,
-    maxVersion: version(model.maxVersion, maxVersion),
-    ciphers: `${CIPHERS_OF_1_3}:${ciphers}${isOld ? `:${ANY_STRENGTH}` : ''}`,
+    maxVersion: version(model.maxVersion, side === 'server' ? 'TLSv1.3' : 'TLSv1.2'),
+    ciphers: `${CIPHERS_OF_1_3[side]}:${ciphers}${isOld ? `:${ANY_STRENGTH}` : ''}`,
     ecdhCurve: model.ecdhCurves === '' ? defaultGroups() : model.ecdhCurves,
     ...(model.signatureAlgorithms !== '' && { sigalgs: model.signatureAlgorithms }),
     // An empty list keeps Node from trusting what it comes with.

@@ -129,7 +129,7 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
     const { certificates, validation } = material;
     try {
       const verifier = validation === undefined ? undefined : new PeerVerifier(validation, 'server');
-      const options = secureContextOptions({ model: common, validation, verifier, maxVersion: 'TLSv1.2' });
+      const options = secureContextOptions({ model: common, validation, verifier, side: 'client' });
       const secure = createSecureContext({
         ...options,
         ...certificateOptions(certificates),
