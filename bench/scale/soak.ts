@@ -2,6 +2,8 @@
 // secrets in turn, over delta ADS from examples/xds-server). Prints a row every few seconds: RSS, requests, failures,
 // latency. Exits with 1 if a request failed or a change was refused.
 //
+// Much less than 500 ms between changes leaves clients too little time to learn of the listener that comes and goes.
+//
 //   node bench/scale/soak.ts [--minutes 10] [--every 1000] [--rows 30] [--proxy bin/outrigger] [--concurrency 2]
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -151,7 +153,8 @@ try {
     [
       `${total} requests, ${failed} failed; ${changes} changes, ${refused.length} refused`,
       `seen by clients: ${sample?.rounds} of ${config.rounds} versions of the routes, ${sample?.serverCertificates} server certificates, ` +
-        `${sample?.clientCertificates} client certificates; ${sample?.extraRequests} requests to listeners that came and went`,
+        `${sample?.clientCertificates} client certificates; ${sample?.extraRequests} requests to listeners that came and went; ` +
+        `${sample?.unsent} requests kept back by the client at a GOAWAY`,
       `counters: update_success ${count(/update_success$/)}, update_rejected ${count(/update_rejected$/)}, ` +
         `cluster_added ${count(/\.cluster_added$/)}, listener_added ${count(/\.listener_added$/)}, ` +
         `listener_modified ${count(/\.listener_modified$/)}, listener_in_place_updated ${count(/\.listener_in_place_updated$/)}`,
