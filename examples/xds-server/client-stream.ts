@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { fromBinary } from '@bufbuild/protobuf';
+import { ClusterSchema } from '../../src/api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { kindOf, RESOURCE_TYPES } from '../../src/xds/resource-type.ts';
 import { ofType, type NodeName, type Resource, type Resources } from './resource.ts';
 
@@ -50,8 +52,9 @@ const ORDER = [rtds, sds, cds, eds, lds, ecds, srds, rds, vhds] as const;
  * (state of the world, delta) only differ in how their messages look.
  *
  * The order is "make before break": additions and changes go out as the types depend on each other, and each type
- * waits until the one before it was accepted; what is no longer there goes last, in reverse order. So no route leads
- * to a cluster that the proxy doesn't have yet, or doesn't have any more.
+ * waits until the one before it was accepted (but for endpoints: clusters may be waiting for them); what is no longer
+ * there goes last, in reverse order. So no route leads to a cluster that the proxy doesn't have yet, or doesn't have
+ * any more.
  */
 export class ClientStream {
   readonly #send: (response: Response) => void;
@@ -108,10 +111,17 @@ export class ClientStream {
   /** Sends what the proxy lacks, as far as its turn has come. To be called whenever the resources may have changed. */
   push(): void {
     const resources = this.#resources(this.#node);
+    // Envoy doesn't accept clusters until they are warm, which takes their endpoints.
+    let isWarming = false;
     for (const typeUrl of ORDER) {
       const interest = this.#interests.get(typeUrl);
       if (interest === undefined) continue;
-      if (interest.pending !== undefined) return;
+      if (isWarming && typeUrl !== eds) return;
+      if (interest.pending !== undefined) {
+        if (typeUrl !== cds) return;
+        isWarming = true;
+        continue;
+      }
       const present = ofType(resources, typeUrl);
       const wanted = interest.names.has('*') ? [...present.values()] : [...interest.names].map((n) => present.get(n));
       const changed = wanted.filter((item) => item !== undefined && item.version !== versionOf(interest, item.name));
@@ -119,8 +129,11 @@ export class ClientStream {
         (name) => name !== '*' && !present.has(name) && !interest.held.has(name),
       );
       if (changed.length === 0 && missing.length === 0 && !interest.owed) continue;
-      return this.#respond(typeUrl, interest, changed as Resource[], missing);
+      this.#respond(typeUrl, interest, changed as Resource[], missing);
+      if (typeUrl !== cds) return;
+      isWarming = true;
     }
+    if (isWarming) return;
     for (const typeUrl of ORDER.toReversed()) {
       const interest = this.#interests.get(typeUrl);
       if (interest === undefined) continue;
@@ -135,6 +148,8 @@ export class ClientStream {
   #respond(typeUrl: string, interest: Interest, changed: readonly Resource[], removed: readonly string[]): void {
     const { held, names } = interest;
     for (const resource of changed) held.set(resource.name, resource);
+    // A cluster that changed is a new one to Envoy: it waits for its endpoints again, and doesn't ask for them.
+    if (typeUrl === cds) for (const cluster of changed) this.#interests.get(eds)?.held.delete(assignmentOf(cluster));
     for (const name of removed)
       if (names.has(name)) held.set(name, undefined);
       else held.delete(name);
@@ -159,6 +174,12 @@ const NOTHING: Resource['any'] = { $typeName: 'google.protobuf.Any', typeUrl: ''
 
 function versionOf({ held }: Interest, name: string): string | undefined {
   return held.get(name)?.version;
+}
+
+/** The name of the endpoints of a cluster. */
+function assignmentOf({ name, any }: Resource): string {
+  const serviceName = fromBinary(ClusterSchema, any.value).edsClusterConfig?.serviceName ?? '';
+  return serviceName === '' ? name : serviceName;
 }
 
 /** `cds`, `eds`, ... */

@@ -13,10 +13,10 @@ import {
   type DiscoveryResponse,
 } from '../../src/api/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { resourceName } from '../../src/xds/resource-name.ts';
-import { RESOURCE_TYPES } from '../../src/xds/resource-type.ts';
+import { kindOf, RESOURCE_TYPES } from '../../src/xds/resource-type.ts';
 import { resourceBytes } from '../support/fake-control-plane.ts';
 
-const { cds, eds } = RESOURCE_TYPES;
+const { cds, eds, lds } = RESOURCE_TYPES;
 const NAMES = ['a', 'b', 'c'];
 
 /** What there is: type -> name -> content. */
@@ -221,4 +221,27 @@ describe.each(['delta', 'state of the world'])('%s', (variant) => {
       { numRuns: 300 },
     );
   });
+});
+
+test('a cluster that is new or changed gets its endpoints before it is accepted, and nothing else does', () => {
+  const state: State = { [cds]: { a: '1' }, [eds]: { a: '1' }, [lds]: { l: '1' } };
+  const sent: string[] = [];
+  const stream = new ClientStream(
+    () => resourcesOf(state),
+    ({ typeUrl, changed, nonce }) => sent.push(`${kindOf(typeUrl)} ${changed.map(({ name }) => name).join()} ${nonce}`),
+    () => {},
+  );
+  const request = { node: undefined, nonce: '', error: undefined, subscribe: [], unsubscribe: [], has: {} };
+  stream.onRequest({ ...request, typeUrl: cds, subscribe: ['*'] });
+  stream.onRequest({ ...request, typeUrl: lds, subscribe: ['*'] });
+  stream.onRequest({ ...request, typeUrl: eds, subscribe: ['a'] });
+  expect(sent.splice(0)).toEqual(['cds a 1', 'eds a 2']);
+  stream.onRequest({ ...request, typeUrl: eds, nonce: '2' });
+  expect(sent.splice(0)).toEqual([]);
+  stream.onRequest({ ...request, typeUrl: cds, nonce: '1' });
+  expect(sent.splice(0)).toEqual(['lds l 3']);
+  stream.onRequest({ ...request, typeUrl: lds, nonce: '3' });
+  state[cds]!['a'] = '2';
+  stream.push();
+  expect(sent.splice(0)).toEqual(['cds a 4', 'eds a 5']);
 });
