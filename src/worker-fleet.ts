@@ -56,8 +56,7 @@ export class WorkerFleet {
       // Two hundred modules that the control thread has no use for where there are workers.
       const { DataPlane } = await import('./data-plane.ts');
       fleet.#links.push(new DataPlane(0, settings, { stats, shared, log }));
-    }
-    else
+    } else
       fleet.#links.push(...(await Promise.all(Array.from({ length: concurrency }, (_, index) => fleet.#spawn(index)))));
     return fleet;
   }
