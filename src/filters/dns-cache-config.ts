@@ -1,4 +1,4 @@
-import type { Duration } from '@bufbuild/protobuf/wkt';
+import { durationMs } from '../api/duration.ts';
 import type { Address } from '../api/generated/envoy/config/core/v3/address_pb.js';
 import type { DnsCacheConfig } from '../api/generated/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.js';
 import type { CaresDnsResolverConfig } from '../api/generated/envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver_pb.js';
@@ -24,18 +24,18 @@ export function buildDnsCache(
   if (message.keyValueConfig !== undefined) problems.unsupported('key_value_config');
   if (message.useTcpForDnsLookups) problems.unsupported('use_tcp_for_dns_lookups');
   const failure = message.dnsFailureRefreshRate;
-  const baseMs = milliseconds(failure?.baseInterval) ?? 0;
-  const maxMs = Math.max(baseMs, milliseconds(failure?.maxInterval) ?? baseMs * 10);
+  const baseMs = durationMs(failure?.baseInterval) ?? 0;
+  const maxMs = Math.max(baseMs, durationMs(failure?.maxInterval) ?? baseMs * 10);
   return {
     name: message.name,
     lookupFamily: FAMILIES[message.dnsLookupFamily] ?? 'AUTO',
-    refreshRateMs: milliseconds(message.dnsRefreshRate) ?? 60_000,
-    minRefreshRateMs: milliseconds(message.dnsMinRefreshRate) ?? 5000,
+    refreshRateMs: durationMs(message.dnsRefreshRate) ?? 60_000,
+    minRefreshRateMs: durationMs(message.dnsMinRefreshRate) ?? 5000,
     failureRefresh: failure === undefined ? undefined : { baseMs, maxMs },
-    hostTtlMs: milliseconds(message.hostTtl) ?? 300_000,
+    hostTtlMs: durationMs(message.hostTtl) ?? 300_000,
     maxHosts: message.maxHosts ?? 1024,
     maxPendingRequests: message.dnsCacheCircuitBreaker?.maxPendingRequests ?? 1024,
-    queryTimeoutMs: milliseconds(message.dnsQueryTimeout) ?? 5000,
+    queryTimeoutMs: durationMs(message.dnsQueryTimeout) ?? 5000,
     preresolve: message.preresolveHostnames.map(({ address, portSpecifier }) => ({
       host: address,
       port: portSpecifier.case === 'portValue' ? portSpecifier.value : 0,
@@ -78,6 +78,3 @@ function servers(addresses: readonly Address[]): string[] {
     return [host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`];
   });
 }
-
-const milliseconds = (duration: Duration | undefined): number | undefined =>
-  duration === undefined ? undefined : Number(duration.seconds) * 1000 + duration.nanos / 1e6;

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import { durationMs } from '../config/builders/common.ts';
+import { durationMs } from '../api/duration.ts';
 import {
   DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryRequest,

@@ -1,7 +1,7 @@
 import type { Node } from '../api/generated/envoy/config/core/v3/base_pb.js';
 import { ApiConfigSource_ApiType as ApiType } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { ApiConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
-import { durationMs } from '../config/builders/common.ts';
+import { durationMs } from '../api/duration.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';

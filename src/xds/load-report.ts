@@ -6,7 +6,7 @@ import {
   LoadStatsResponseSchema,
   type LoadStatsResponse,
 } from '../api/generated/envoy/service/load_stats/v3/lrs_pb.js';
-import { durationMs } from '../config/builders/common.ts';
+import { durationMs } from '../api/duration.ts';
 import type { ClusterStatus, HostStatus } from '../config/cluster-status-model.ts';
 import type { Clock, ClockTimer } from '../lib/clock.ts';
 import { LOAD_REPORTER_STATS } from '../telemetry/stats/subscription-stats.ts';

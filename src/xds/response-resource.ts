@@ -1,7 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { ResourceSchema } from '../api/generated/envoy/service/discovery/v3/discovery_pb.js';
-import { durationMs } from '../config/builders/common.ts';
+import { durationMs } from '../api/duration.ts';
 import { resourceName } from './resource-name.ts';
 
 const WRAPPER = `type.googleapis.com/${ResourceSchema.typeName}`;

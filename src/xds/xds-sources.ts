@@ -6,7 +6,7 @@ import {
   type ConfigSource,
 } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { TypeRegistry } from '../api/type-registry.ts';
-import { durationMs } from '../config/builders/common.ts';
+import { durationMs } from '../api/duration.ts';
 import type { BuiltCluster } from '../config/cluster-model.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';

@@ -5,7 +5,7 @@ import { ClusterLoadAssignmentSchema } from '../../src/api/generated/envoy/confi
 import { TypeRegistry } from '../../src/api/type-registry.ts';
 import { MessageValidator } from '../../src/api/validate.ts';
 import { buildCluster } from '../../src/config/builders/cluster.ts';
-import { durationMs } from '../../src/config/builders/common.ts';
+import { durationMs } from '../../src/api/duration.ts';
 import type { ClusterModel, HostSetModel } from '../../src/config/cluster-model.ts';
 import { SeededRandom } from '../../src/lib/random.ts';
 import { SharedCells } from '../../src/lib/shared-cells.ts';

@@ -17,7 +17,8 @@ import type {
 import type { Problems } from '../problem.ts';
 import type { TransportSocketMatchModel, UpstreamTransportSocketModel } from '../transport-socket-model.ts';
 import { buildCircuitBreakers } from './circuit-breakers.ts';
-import { buildMetadata, durationMs } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
+import { buildMetadata } from './common.ts';
 import { checkConfigSource } from './config-source.ts';
 import { buildDns } from './dns.ts';
 import {

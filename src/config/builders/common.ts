@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Any, Duration } from '@bufbuild/protobuf/wkt';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import { RE2JS } from 're2js';
 import type { Address, SocketAddress } from '../../api/generated/envoy/config/core/v3/address_pb.js';
 import type {
@@ -29,13 +29,6 @@ import type { Problems } from '../problem.ts';
  * the problem collection standing at the message's own field path, and always returns a model: after a problem the
  * model only has to be well-formed, since a resource with errors is never used.
  */
-
-/** A duration in milliseconds (with a fraction); undefined when it is unset. */
-export function durationMs(duration: Duration): number;
-export function durationMs(duration: Duration | undefined): number | undefined;
-export function durationMs(duration: Duration | undefined): number | undefined {
-  return duration === undefined ? undefined : Number(duration.seconds) * 1000 + duration.nanos / 1e6;
-}
 
 /** `type.googleapis.com/a.b.C` -> `a.b.C`. */
 export function typeNameOf(typeUrl: string): string {

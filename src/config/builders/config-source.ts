@@ -10,7 +10,8 @@ import type {
 } from '../../api/generated/envoy/config/core/v3/grpc_service_pb.js';
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import type { Problems } from '../problem.ts';
-import { durationMs, isModifiableHeader } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
+import { isModifiableHeader } from './common.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 /** What a config source can rely on. */

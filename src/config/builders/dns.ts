@@ -6,7 +6,8 @@ import { unpackAny } from '../../api/any.ts';
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import type { DnsModel } from '../cluster-model.ts';
 import type { Problems } from '../problem.ts';
-import { buildAddress, durationMs } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
+import { buildAddress } from './common.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 /** By Cluster.DnsLookupFamily's numbers. */

@@ -12,7 +12,8 @@ import type { Metadata } from '../../filters/stream-info.ts';
 import type { AssignmentModel, EndpointModel, HostHealthStatus, LocalityModel } from '../cluster-model.ts';
 import type { AddressModel } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
-import { buildAddress, buildFraction, buildMetadata, durationMs } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
+import { buildAddress, buildFraction, buildMetadata } from './common.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 /** By core.v3.HealthStatus's numbers. */

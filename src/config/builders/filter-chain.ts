@@ -5,7 +5,8 @@ import type {
 import type { FilterChainMatchModel, FilterChainModel } from '../listener-model.ts';
 import type { Problems } from '../problem.ts';
 import { buildCidrRanges } from './cidr-ranges.ts';
-import { buildMetadata, durationMs } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
+import { buildMetadata } from './common.ts';
 import type { ListenerBuildContext } from './listener-context.ts';
 import { exchangeProtocols, withoutProtocols } from './metadata-exchange.ts';
 import { buildNetworkFilter } from './network-filter.ts';

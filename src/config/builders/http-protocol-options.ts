@@ -5,7 +5,7 @@ import type {
 import type { PreserveCaseFormatterConfig } from '../../api/generated/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js';
 import type { HcmModel, Http1OptionsModel } from '../hcm-model.ts';
 import type { Problems } from '../problem.ts';
-import { durationMs } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
 import { unpackAs, type ListenerBuildContext } from './listener-context.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 

@@ -2,7 +2,7 @@ import type { Http2ProtocolOptions } from '../../api/generated/envoy/config/core
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import type { Http2KeepaliveModel, Http2OptionsModel } from '../cluster-model.ts';
 import type { Problems } from '../problem.ts';
-import { durationMs } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 const MEBIBYTE = 1 << 20;

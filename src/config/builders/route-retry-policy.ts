@@ -9,7 +9,8 @@ import type { Metadata } from '../../filters/stream-info.ts';
 import type { Problems } from '../problem.ts';
 import type { RateLimitedBackOffModel, RetryPolicyModel } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
-import { buildMetadata, durationMs, typeNameOf } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
+import { buildMetadata, typeNameOf } from './common.ts';
 import { buildHeaderMatchers } from './header-matcher.ts';
 import { errorText } from './route-scope.ts';
 

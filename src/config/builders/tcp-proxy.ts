@@ -14,7 +14,8 @@ import type {
   TcpTunnelingModel,
 } from '../tcp-proxy-model.ts';
 import { buildAccessLogs } from './access-log.ts';
-import { buildHeaderValueOptions, buildMetadata, durationMs } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
+import { buildHeaderValueOptions, buildMetadata } from './common.ts';
 import type { ListenerBuildContext } from './listener-context.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 

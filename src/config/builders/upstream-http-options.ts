@@ -12,7 +12,7 @@ import { unpackAny } from '../../api/any.ts';
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import type { ClusterModel, UpstreamHttp1Model } from '../cluster-model.ts';
 import type { Problems } from '../problem.ts';
-import { durationMs } from './common.ts';
+import { durationMs } from '../../api/duration.ts';
 import { buildHttp2Options } from './http2-options.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 

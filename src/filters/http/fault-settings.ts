@@ -1,3 +1,4 @@
+import { durationMs } from '../../api/duration.ts';
 import type { HTTPFault } from '../../api/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 import type { FractionalPercent as FractionalPercentMessage } from '../../api/generated/envoy/type/v3/percent_pb.js';
 import { ConfigError } from '../config-type.ts';
@@ -80,7 +81,7 @@ function compileDelay({ delay }: HTTPFault): FaultSettings['delay'] {
   if (delay === undefined) return undefined;
   const secifier = delay.faultDelaySecifier;
   if (secifier.case === 'fixedDelay') {
-    const fixedMs = Math.floor(Number(secifier.value.seconds) * 1000 + secifier.value.nanos / 1e6);
+    const fixedMs = Math.floor(durationMs(secifier.value));
     return { fixedMs, percentage: percentageOf(delay.percentage, '') };
   }
   return {

@@ -1,3 +1,4 @@
+import { durationMs } from '../../api/duration.ts';
 import { XRateLimitHeadersRFCVersion } from '../../api/generated/envoy/extensions/common/ratelimit/v3/ratelimit_pb.js';
 import type { HeaderValueOption } from '../../api/generated/envoy/config/core/v3/base_pb.js';
 import {
@@ -97,7 +98,7 @@ function refuse(config: LocalRateLimit): void {
 function compileBucket({ tokenBucket }: LocalRateLimit, { clock }: FactoryContext): TokenBucket | undefined {
   if (tokenBucket === undefined) return undefined;
   const interval = tokenBucket.fillInterval;
-  const fillIntervalMs = interval === undefined ? 0 : Number(interval.seconds) * 1000 + interval.nanos / 1e6;
+  const fillIntervalMs = durationMs(interval) ?? 0;
   if (fillIntervalMs < MIN_FILL_INTERVAL_MS)
     throw new ConfigError('local rate limit token bucket fill timer must be >= 50ms', 'token_bucket.fill_interval');
   const { maxTokens } = tokenBucket;

@@ -1,3 +1,4 @@
+import { durationMs } from '../../api/duration.ts';
 import {
   LocalRateLimitSchema,
   type LocalRateLimit,
@@ -14,7 +15,7 @@ export const localRateLimit: ListenerFilterType<LocalRateLimit> = {
   config: protobufConfig(LocalRateLimitSchema),
   create({ statPrefix, tokenBucket, runtimeEnabled }, { clock, rootStats, runtime }) {
     const interval = tokenBucket?.fillInterval;
-    const fillIntervalMs = interval === undefined ? 0 : Number(interval.seconds) * 1000 + interval.nanos / 1e6;
+    const fillIntervalMs = durationMs(interval) ?? 0;
     if (fillIntervalMs < LEAST_INTERVAL_MS)
       throw new ConfigError('local rate limit token bucket fill timer must be >= 50ms', 'token_bucket');
     const bucket = new TokenBucket(clock, {

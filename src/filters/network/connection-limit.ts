@@ -1,3 +1,4 @@
+import { durationMs } from '../../api/duration.ts';
 import {
   ConnectionLimitSchema,
   type ConnectionLimit,
@@ -37,7 +38,7 @@ class Limit {
 
   constructor(config: ConnectionLimit, context: NetworkFactoryContext) {
     this.max = Number(config.maxConnections ?? 0n);
-    this.delayMs = Number(config.delay?.seconds ?? 0n) * 1000 + (config.delay?.nanos ?? 0) / 1e6;
+    this.delayMs = durationMs(config.delay) ?? 0;
     this.isEnabled = compileFlag(config.runtimeEnabled, context);
     this.stats = context.rootStats.block(STATS, `connection_limit.${sanitizeStatName(config.statPrefix)}.`);
     this.setTimer = context.setTimer;

@@ -1,3 +1,4 @@
+import { durationMs } from '../../api/duration.ts';
 import type { RuntimeFeatureFlag } from '../../api/generated/envoy/config/core/v3/base_pb.js';
 import {
   LocalRateLimitSchema,
@@ -41,7 +42,7 @@ export const localRateLimit: NetworkFilterType<LocalRateLimit> = {
 function bucketOptions({ tokenBucket }: LocalRateLimit): TokenBucketOptions {
   const interval = tokenBucket?.fillInterval;
   if (tokenBucket === undefined || interval === undefined) throw new ConfigError('value is required', 'token_bucket');
-  const fillIntervalMs = Number(interval.seconds) * 1000 + interval.nanos / 1e6;
+  const fillIntervalMs = durationMs(interval);
   if (fillIntervalMs < MIN_FILL_INTERVAL_MS)
     throw new ConfigError('local rate limit token bucket fill timer must be >= 50ms', 'token_bucket.fill_interval');
   return { maxTokens: tokenBucket.maxTokens, tokensPerFill: tokenBucket.tokensPerFill ?? 1, fillIntervalMs };

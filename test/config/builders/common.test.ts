@@ -11,13 +11,13 @@ import {
   RuntimeFractionalPercentSchema,
 } from '../../../src/api/generated/envoy/config/core/v3/base_pb.js';
 import { StringMatcherSchema } from '../../../src/api/generated/envoy/type/matcher/v3/string_pb.js';
+import { durationMs } from '../../../src/api/duration.ts';
 import {
   buildAddress,
   buildHeaderMutation,
   buildHeaderValueOption,
   buildRuntimeFraction,
   buildStringMatcher,
-  durationMs,
   readDataSource,
 } from '../../../src/config/builders/common.ts';
 import { Problems } from '../../../src/config/problem.ts';

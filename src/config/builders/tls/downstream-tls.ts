@@ -4,7 +4,7 @@ import type { DownstreamTlsContext } from '../../../api/generated/envoy/extensio
 import type { Problems } from '../../problem.ts';
 import type { SecretSource, TicketKeysModel, TlsCertificateModel } from '../../secret-model.ts';
 import type { CommonTlsModel, DownstreamTlsModel } from '../../transport-socket-model.ts';
-import { durationMs } from '../common.ts';
+import { durationMs } from '../../../api/duration.ts';
 import { reportUnsupportedFields } from '../unsupported-fields.ts';
 import { checkServerCertificate } from './server-certificates.ts';
 import type { TlsBuildContext } from './tls-build-context.ts';
