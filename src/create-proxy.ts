@@ -3,8 +3,8 @@ import { logOptions } from './cli/log-options.ts';
 import { loadBootstrap, withoutConsequences, withPositions, type LoadedBootstrap } from './config/bootstrap.ts';
 import { formatProblem } from './config/format-problem.ts';
 import type { Problem } from './config/problem.ts';
-import { Server } from './server.ts';
-import { validateConfig } from './validate-config.ts';
+import { Server } from './server/server.ts';
+import { validateConfig } from './server/validate-config.ts';
 import type { LogLevel } from './telemetry/log-level.ts';
 import { ProcessLog } from './telemetry/log.ts';
 

@@ -7,8 +7,8 @@ const { run } = await import('./cli/run.ts');
 const status = await run(
   process.argv.slice(2),
   async () => ({
-    ...(await import('./start-server.ts')),
-    ...(await import('./validate-config.ts')),
+    ...(await import('./server/start-server.ts')),
+    ...(await import('./server/validate-config.ts')),
   }),
   {
     out: (text) => writeFileSync(1, text),

@@ -8,7 +8,7 @@ import { demonstrate } from '../examples/test-harness.ts';
 import { formatProblem } from '../src/config/format-problem.ts';
 import { loadBootstrap } from '../src/config/bootstrap.ts';
 import { createProxy } from '../src/index.ts';
-import { validateConfig } from '../src/validate-config.ts';
+import { validateConfig } from '../src/server/validate-config.ts';
 import { DIFFERENCES } from './differential/differences.ts';
 
 const root = join(import.meta.dirname, '..');

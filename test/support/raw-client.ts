@@ -39,15 +39,18 @@ export function rawExchange(port: number, data: string | Buffer, options: RawOpt
       send(data);
       const pieces = [...(options.pieces ?? [])];
       const next = (): void => {
+        if (done) return;
         const piece = pieces.shift();
         if (piece === undefined) {
           if (options.end === true) socket.end();
           return;
         }
         send(piece);
-        setTimeout(next, 15);
+        later();
       };
-      if (pieces.length > 0) setTimeout(next, 15);
+      // What has come by then is read first: a piece sent to a peer that has closed fails, and would cost its last words.
+      const later = (): void => void setTimeout(() => setImmediate(next), 15);
+      if (pieces.length > 0) later();
       else next();
     });
     socket.on('data', (chunk: Buffer) => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { HostModel, HostSetModel } from '../src/config/cluster-model.ts';
-import { HostSetDecoder, HostSetEncoder, type EncodedDelta } from '../src/host-set-codec.ts';
-import { clusterModel, endpoint, hostSet } from './support/upstream-models.ts';
+import type { HostModel, HostSetModel } from '../../src/config/cluster-model.ts';
+import { HostSetDecoder, HostSetEncoder, type EncodedDelta } from '../../src/worker/host-set-codec.ts';
+import { clusterModel, endpoint, hostSet } from '../support/upstream-models.ts';
 
 const host = (index: number): HostModel => ({ ...endpoint(`10.0.${index >> 8}.${index & 255}:80`), sharedSlot: index });
 const hosts = (count: number): HostModel[] => Array.from({ length: count }, (_, i) => host(i));

@@ -1,5 +1,5 @@
-import type { HostModel, HostSetModel } from './config/cluster-model.ts';
-import type { SnapshotDelta } from './config/snapshot.ts';
+import type { HostModel, HostSetModel } from '../config/cluster-model.ts';
+import type { SnapshotDelta } from '../config/snapshot.ts';
 
 /** Below that a host set travels whole. */
 const MANY = 64;

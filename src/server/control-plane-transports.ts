@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net';
-import type { BuiltCluster } from './config/cluster-model.ts';
-import type { SecretModel } from './config/secret-model.ts';
-import type { ResourceDelta } from './config/snapshot.ts';
-import type { Clock } from './lib/clock.ts';
-import { Dispatcher } from './proxy/dispatcher.ts';
-import { SecretSet } from './proxy/transport-socket/secret-set.ts';
-import { NO_TRANSPORT_OPTIONS, type UpstreamTransportSocket } from './proxy/transport-socket/transport-socket.ts';
-import { UpstreamTls } from './proxy/transport-socket/upstream-tls.ts';
-import type { ProcessLog } from './telemetry/log.ts';
-import { sanitizeStatName, type StatsScope } from './telemetry/stats/stats.ts';
-import type { ControlPlaneTransport } from './xds/control-plane-transport.ts';
+import type { BuiltCluster } from '../config/cluster-model.ts';
+import type { SecretModel } from '../config/secret-model.ts';
+import type { ResourceDelta } from '../config/snapshot.ts';
+import type { Clock } from '../lib/clock.ts';
+import { Dispatcher } from '../proxy/dispatcher.ts';
+import { SecretSet } from '../proxy/transport-socket/secret-set.ts';
+import { NO_TRANSPORT_OPTIONS, type UpstreamTransportSocket } from '../proxy/transport-socket/transport-socket.ts';
+import { UpstreamTls } from '../proxy/transport-socket/upstream-tls.ts';
+import type { ProcessLog } from '../telemetry/log.ts';
+import { sanitizeStatName, type StatsScope } from '../telemetry/stats/stats.ts';
+import type { ControlPlaneTransport } from '../xds/control-plane-transport.ts';
 
 export interface ControlPlaneTransportsOptions {
   readonly clock: Clock;

@@ -1,42 +1,42 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { AdminServer } from './admin/admin-server.ts';
-import type { AdminSources, ConfigDumpSource, ServerStateName } from './admin/sources.ts';
+import { AdminServer } from '../admin/admin-server.ts';
+import type { AdminSources, ConfigDumpSource, ServerStateName } from '../admin/sources.ts';
 import { CertificateReport } from './certificate-report.ts';
-import type { ServerStart } from './cli/run.ts';
-import { ENVOY_VERSION } from './cli/version.ts';
-import { commandLineOptions } from './command-line-options.ts';
-import type { LoadedBootstrap } from './config/bootstrap.ts';
-import { durationMs } from './api/duration.ts';
-import { buildAddress } from './config/builders/common.ts';
-import type { BuiltListener } from './config/built-listener.ts';
-import type { AddressModel } from './config/common-model.ts';
-import { Problems, type Problem } from './config/problem.ts';
-import { rawRuntimeValue } from './config/runtime.ts';
-import { buildStaticResources, type StaticResources } from './config/static-resources.ts';
-import { builtinNetworkFilters } from './filters/builtin-network.ts';
-import { FilterSlots } from './config/filter-slots.ts';
-import { builtinFilterRegistries } from './filters/filter-registries.ts';
-import { systemClock, type ClockTimer } from './lib/clock.ts';
-import { SystemRandom } from './lib/random.ts';
-import { SharedCells } from './lib/shared-cells.ts';
-import { connectionCellCount, settleConnections } from './proxy/listener/connection-limit.ts';
-import { ListenerRegistry } from './proxy/listener/listener-registry.ts';
-import { ClusterRegistry } from './proxy/upstream/cluster-registry.ts';
-import { ROUTER_STATS } from './proxy/router/router-stats.ts';
-import { DNS_STATS, HostsFile, NodeDnsResolver } from './proxy/upstream/discovery/node-dns-resolver.ts';
+import type { ServerStart } from '../cli/run.ts';
+import { ENVOY_VERSION } from '../cli/version.ts';
+import { commandLineOptions } from '../cli/command-line-options.ts';
+import type { LoadedBootstrap } from '../config/bootstrap.ts';
+import { durationMs } from '../api/duration.ts';
+import { buildAddress } from '../config/builders/common.ts';
+import type { BuiltListener } from '../config/built-listener.ts';
+import type { AddressModel } from '../config/common-model.ts';
+import { Problems, type Problem } from '../config/problem.ts';
+import { rawRuntimeValue } from '../config/runtime.ts';
+import { buildStaticResources, type StaticResources } from '../config/static-resources.ts';
+import { builtinNetworkFilters } from '../filters/builtin-network.ts';
+import { FilterSlots } from '../config/filter-slots.ts';
+import { builtinFilterRegistries } from '../filters/filter-registries.ts';
+import { systemClock, type ClockTimer } from '../lib/clock.ts';
+import { SystemRandom } from '../lib/random.ts';
+import { SharedCells } from '../lib/shared-cells.ts';
+import { connectionCellCount, settleConnections } from '../proxy/listener/connection-limit.ts';
+import { ListenerRegistry } from '../proxy/listener/listener-registry.ts';
+import { ClusterRegistry } from '../proxy/upstream/cluster-registry.ts';
+import { ROUTER_STATS } from '../proxy/router/router-stats.ts';
+import { DNS_STATS, HostsFile, NodeDnsResolver } from '../proxy/upstream/discovery/node-dns-resolver.ts';
 import { ControlPlaneTransports } from './control-plane-transports.ts';
 import { createDiscoverySources, usesDiscovery } from './discovery-sources.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { dynamicConfigDump } from './dynamic-config-dump.ts';
 import { serverNode } from './server-node.ts';
 import { staticConfigDump } from './static-config-dump.ts';
-import { EdsApi } from './xds/eds-api.ts';
-import { ResourceDecoder } from './xds/resource-decoder.ts';
-import type { XdsSources } from './xds/xds-sources.ts';
+import { EdsApi } from '../xds/eds-api.ts';
+import { ResourceDecoder } from '../xds/resource-decoder.ts';
+import type { XdsSources } from '../xds/xds-sources.ts';
 import { SecretStore } from './secret-store.ts';
-import { StatsAggregator } from './telemetry/stats/aggregator.ts';
-import { ThreadStats } from './telemetry/stats/arena.ts';
+import { StatsAggregator } from '../telemetry/stats/aggregator.ts';
+import { ThreadStats } from '../telemetry/stats/arena.ts';
 import {
   LISTENER_MANAGER_STATS,
   OVERLOAD_STATS,
@@ -44,9 +44,9 @@ import {
   SERVER_STATS,
   THREAD_LOCAL_CLUSTER_MANAGER_STATS,
   WATCHDOG_STATS,
-} from './telemetry/stats/server-stats.ts';
-import type { StatBlock } from './telemetry/stats/stats.ts';
-import { WorkerFleet } from './worker-fleet.ts';
+} from '../telemetry/stats/server-stats.ts';
+import type { StatBlock } from '../telemetry/stats/stats.ts';
+import { WorkerFleet } from '../worker/worker-fleet.ts';
 
 const SERVER = SERVER_STATS.at;
 const LISTENERS = LISTENER_MANAGER_STATS.at;
@@ -594,7 +594,7 @@ export class Server implements AsyncDisposable {
       stats: this.#aggregator,
       flushStatsOnAdmin: this.#loaded.bootstrap.statsFlush.case === 'statsFlushOnAdmin',
       processMetrics: async () => {
-        metrics ??= import('./telemetry/prometheus-process.ts').then((module) => module.createProcessMetrics());
+        metrics ??= import('../telemetry/prometheus-process.ts').then((module) => module.createProcessMetrics());
         return (await metrics).metrics();
       },
       clusters: { clusters: () => this.#clusters.statuses() },

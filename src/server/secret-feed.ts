@@ -1,10 +1,10 @@
-import type { DeclaredSecret, SecretDiscovery, SecretLoad } from './config/secrets/declared-secret.ts';
-import type { StatBlock, StatsScope } from './telemetry/stats/stats.ts';
-import { SDS_ROTATION_STATS } from './telemetry/stats/secret-stats.ts';
-import { RESOURCE_TYPES } from './xds/resource-type.ts';
-import type { ResourceUpdate } from './xds/resource-update.ts';
-import type { Subscription } from './xds/subscription.ts';
-import type { Subscriber } from './xds/xds-sources.ts';
+import type { DeclaredSecret, SecretDiscovery, SecretLoad } from '../config/secrets/declared-secret.ts';
+import type { StatBlock, StatsScope } from '../telemetry/stats/stats.ts';
+import { SDS_ROTATION_STATS } from '../telemetry/stats/secret-stats.ts';
+import { RESOURCE_TYPES } from '../xds/resource-type.ts';
+import type { ResourceUpdate } from '../xds/resource-update.ts';
+import type { Subscription } from '../xds/subscription.ts';
+import type { Subscriber } from '../xds/xds-sources.ts';
 
 /** One who uses a delivered secret; the feed reads it for each in its own way. */
 export interface SecretConsumer {

@@ -1,15 +1,15 @@
 import { toJson, type DescMessage, type JsonObject, type Message } from '@bufbuild/protobuf';
-import type { ConfigDumpSource, DumpedResource, DynamicListenerDump } from './admin/sources.ts';
-import { ClusterSchema } from './api/generated/envoy/config/cluster/v3/cluster_pb.js';
-import { TypedExtensionConfigSchema } from './api/generated/envoy/config/core/v3/extension_pb.js';
-import { ListenerSchema } from './api/generated/envoy/config/listener/v3/listener_pb.js';
-import { RouteConfigurationSchema } from './api/generated/envoy/config/route/v3/route_pb.js';
-import { redact } from './api/redact.ts';
-import type { TypeRegistry } from './api/type-registry.ts';
-import type { BuiltListener } from './config/built-listener.ts';
+import type { ConfigDumpSource, DumpedResource, DynamicListenerDump } from '../admin/sources.ts';
+import { ClusterSchema } from '../api/generated/envoy/config/cluster/v3/cluster_pb.js';
+import { TypedExtensionConfigSchema } from '../api/generated/envoy/config/core/v3/extension_pb.js';
+import { ListenerSchema } from '../api/generated/envoy/config/listener/v3/listener_pb.js';
+import { RouteConfigurationSchema } from '../api/generated/envoy/config/route/v3/route_pb.js';
+import { redact } from '../api/redact.ts';
+import type { TypeRegistry } from '../api/type-registry.ts';
+import type { BuiltListener } from '../config/built-listener.ts';
 import type { DynamicConfig } from './dynamic-config.ts';
-import type { ListenerRegistry, ListenerRevision } from './proxy/listener/listener-registry.ts';
-import type { ClusterUpdateFailure } from './xds/cds-api.ts';
+import type { ListenerRegistry, ListenerRevision } from '../proxy/listener/listener-registry.ts';
+import type { ClusterUpdateFailure } from '../xds/cds-api.ts';
 
 export interface DynamicConfigDumpOptions {
   readonly types: TypeRegistry;

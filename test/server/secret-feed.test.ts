@@ -3,25 +3,28 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ConfigSourceSchema, type ConfigSource } from '../src/api/generated/envoy/config/core/v3/config_source_pb.js';
+import {
+  ConfigSourceSchema,
+  type ConfigSource,
+} from '../../src/api/generated/envoy/config/core/v3/config_source_pb.js';
 import {
   SdsSecretConfigSchema,
   SecretSchema,
-} from '../src/api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
-import { TypeRegistry } from '../src/api/type-registry.ts';
-import { Problems } from '../src/config/problem.ts';
-import type { SecretModel } from '../src/config/secret-model.ts';
-import { SecretSources } from '../src/config/secrets/secret-sources.ts';
-import { SecretStore } from '../src/secret-store.ts';
-import { ThreadStats } from '../src/telemetry/stats/arena.ts';
-import { SDS_ROTATION_STATS } from '../src/telemetry/stats/secret-stats.ts';
-import { SUBSCRIPTION_STATS } from '../src/telemetry/stats/subscription-stats.ts';
-import type { ResourceUpdate, ResourceWatcher } from '../src/xds/resource-update.ts';
-import { Subscription, type SubscriptionTarget } from '../src/xds/subscription.ts';
-import type { Subscriber } from '../src/xds/xds-sources.ts';
-import { CertificateAuthority, type IssuedCertificate } from './support/certificates.ts';
-import { eventually } from './support/eventually.ts';
-import { FakeClock } from './support/fake-clock.ts';
+} from '../../src/api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import { TypeRegistry } from '../../src/api/type-registry.ts';
+import { Problems } from '../../src/config/problem.ts';
+import type { SecretModel } from '../../src/config/secret-model.ts';
+import { SecretSources } from '../../src/config/secrets/secret-sources.ts';
+import { SecretStore } from '../../src/server/secret-store.ts';
+import { ThreadStats } from '../../src/telemetry/stats/arena.ts';
+import { SDS_ROTATION_STATS } from '../../src/telemetry/stats/secret-stats.ts';
+import { SUBSCRIPTION_STATS } from '../../src/telemetry/stats/subscription-stats.ts';
+import type { ResourceUpdate, ResourceWatcher } from '../../src/xds/resource-update.ts';
+import { Subscription, type SubscriptionTarget } from '../../src/xds/subscription.ts';
+import type { Subscriber } from '../../src/xds/xds-sources.ts';
+import { CertificateAuthority, type IssuedCertificate } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 const types = new TypeRegistry();
 await types.load(['envoy.extensions.transport_sockets.tls.v3.Secret', 'envoy.config.core.v3.ConfigSource']);

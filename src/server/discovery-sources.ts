@@ -1,15 +1,15 @@
-import { builtinHttpFilters } from './filters/builtin.ts';
-import { builtinNetworkFilters } from './filters/builtin-network.ts';
-import { ENVOY_VERSION, packageVersion } from './cli/version.ts';
-import type { LoadedBootstrap } from './config/bootstrap.ts';
-import type { StaticResources } from './config/static-resources.ts';
+import { builtinHttpFilters } from '../filters/builtin.ts';
+import { builtinNetworkFilters } from '../filters/builtin-network.ts';
+import { ENVOY_VERSION, packageVersion } from '../cli/version.ts';
+import type { LoadedBootstrap } from '../config/bootstrap.ts';
+import type { StaticResources } from '../config/static-resources.ts';
 import type { ControlPlaneTransports } from './control-plane-transports.ts';
-import type { Clock } from './lib/clock.ts';
-import type { Random } from './lib/random.ts';
-import type { ProcessLog } from './telemetry/log.ts';
-import type { StatsScope } from './telemetry/stats/stats.ts';
-import { discoveryNode, type UserAgent } from './xds/discovery-node.ts';
-import { XdsSources } from './xds/xds-sources.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { ProcessLog } from '../telemetry/log.ts';
+import type { StatsScope } from '../telemetry/stats/stats.ts';
+import { discoveryNode, type UserAgent } from '../xds/discovery-node.ts';
+import { XdsSources } from '../xds/xds-sources.ts';
 
 export interface DiscoverySourcesOptions {
   readonly loaded: LoadedBootstrap;

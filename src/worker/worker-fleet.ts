@@ -1,12 +1,12 @@
-import type { AddressModel } from './config/common-model.ts';
-import { SnapshotStore } from './config/snapshot-store.ts';
-import type { SnapshotDelta } from './config/snapshot.ts';
-import type { SharedCells } from './lib/shared-cells.ts';
-import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
-import type { StatsAggregator } from './telemetry/stats/aggregator.ts';
-import type { LogLevel } from './telemetry/log-level.ts';
-import type { ProcessLog } from './telemetry/log.ts';
-import type { StatsScope } from './telemetry/stats/stats.ts';
+import type { AddressModel } from '../config/common-model.ts';
+import { SnapshotStore } from '../config/snapshot-store.ts';
+import type { SnapshotDelta } from '../config/snapshot.ts';
+import type { SharedCells } from '../lib/shared-cells.ts';
+import type { ListenerOutcome } from '../proxy/listener/listener-set.ts';
+import type { StatsAggregator } from '../telemetry/stats/aggregator.ts';
+import type { LogLevel } from '../telemetry/log-level.ts';
+import type { ProcessLog } from '../telemetry/log.ts';
+import type { StatsScope } from '../telemetry/stats/stats.ts';
 import type { DataPlaneLink, DataPlaneSettings, DrainRequest } from './worker-protocol.ts';
 import { WorkerThread } from './worker-thread.ts';
 

@@ -1,6 +1,6 @@
 import type { JsonObject } from '@bufbuild/protobuf';
-import type { ServerOptions } from './cli/options.ts';
-import { DEFAULT_LOG_FORMAT } from './telemetry/log-format.ts';
+import type { ServerOptions } from './options.ts';
+import { DEFAULT_LOG_FORMAT } from '../telemetry/log-format.ts';
 
 const seconds = (value: number): string => `${value}s`;
 

@@ -1,26 +1,26 @@
 import { fromJson } from '@bufbuild/protobuf';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { NodeSchema } from '../src/api/generated/envoy/config/core/v3/base_pb.js';
+import { NodeSchema } from '../../src/api/generated/envoy/config/core/v3/base_pb.js';
 import {
   ApiConfigSourceSchema,
   ConfigSourceSchema,
-} from '../src/api/generated/envoy/config/core/v3/config_source_pb.js';
-import { TypeRegistry } from '../src/api/type-registry.ts';
-import type { BuiltCluster } from '../src/config/cluster-model.ts';
-import type { UpstreamTlsModel } from '../src/config/transport-socket-model.ts';
-import { ControlPlaneTransports } from '../src/control-plane-transports.ts';
-import { systemClock } from '../src/lib/clock.ts';
-import { ProcessLog } from '../src/telemetry/log.ts';
-import { ThreadStats } from '../src/telemetry/stats/arena.ts';
-import { TLS_STATS } from '../src/telemetry/stats/tls-stats.ts';
-import { RESOURCE_TYPES } from '../src/xds/resource-type.ts';
-import { XdsSources } from '../src/xds/xds-sources.ts';
-import { CertificateAuthority } from './support/certificates.ts';
-import { eventually } from './support/eventually.ts';
-import { GrpcControlPlane } from './support/grpc-control-plane.ts';
-import { certificateModel, exactSan, upstreamTlsModel, validationModel } from './support/tls-models.ts';
-import { assignment, endpoint, staticCluster } from './support/upstream-models.ts';
+} from '../../src/api/generated/envoy/config/core/v3/config_source_pb.js';
+import { TypeRegistry } from '../../src/api/type-registry.ts';
+import type { BuiltCluster } from '../../src/config/cluster-model.ts';
+import type { UpstreamTlsModel } from '../../src/config/transport-socket-model.ts';
+import { ControlPlaneTransports } from '../../src/server/control-plane-transports.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { ProcessLog } from '../../src/telemetry/log.ts';
+import { ThreadStats } from '../../src/telemetry/stats/arena.ts';
+import { TLS_STATS } from '../../src/telemetry/stats/tls-stats.ts';
+import { RESOURCE_TYPES } from '../../src/xds/resource-type.ts';
+import { XdsSources } from '../../src/xds/xds-sources.ts';
+import { CertificateAuthority } from '../support/certificates.ts';
+import { eventually } from '../support/eventually.ts';
+import { GrpcControlPlane } from '../support/grpc-control-plane.ts';
+import { certificateModel, exactSan, upstreamTlsModel, validationModel } from '../support/tls-models.ts';
+import { assignment, endpoint, staticCluster } from '../support/upstream-models.ts';
 
 const { cds } = RESOURCE_TYPES;
 const types = new TypeRegistry();

@@ -2,9 +2,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DataPlane } from './data-plane.ts';
 import { HostSetDecoder } from './host-set-codec.ts';
-import { SharedCells } from './lib/shared-cells.ts';
-import { ProcessLog } from './telemetry/log.ts';
-import { ThreadStats } from './telemetry/stats/arena.ts';
+import { SharedCells } from '../lib/shared-cells.ts';
+import { ProcessLog } from '../telemetry/log.ts';
+import { ThreadStats } from '../telemetry/stats/arena.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts';
 
 const port = parentPort!;

@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads';
-import type { SnapshotDelta } from './config/snapshot.ts';
+import type { SnapshotDelta } from '../config/snapshot.ts';
 import { HostSetEncoder } from './host-set-codec.ts';
-import type { ListenerOutcome } from './proxy/listener/listener-set.ts';
-import type { LogLevel } from './telemetry/log-level.ts';
-import type { StatsRegistration } from './telemetry/stats/registration.ts';
+import type { ListenerOutcome } from '../proxy/listener/listener-set.ts';
+import type { LogLevel } from '../telemetry/log-level.ts';
+import type { StatsRegistration } from '../telemetry/stats/registration.ts';
 import type {
   BoundAddresses,
   DataPlaneLink,

@@ -1,6 +1,6 @@
-import { AppProcess } from './app-process.ts';
-import type { ServerStart } from './cli/run.ts';
-import type { Problem } from './config/problem.ts';
+import { AppProcess } from '../cli/app-process.ts';
+import type { ServerStart } from '../cli/run.ts';
+import type { Problem } from '../config/problem.ts';
 import { Server } from './server.ts';
 
 /**

@@ -1,17 +1,17 @@
 import { create } from '@bufbuild/protobuf';
-import { SecretSchema } from './api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
-import type { SecretModel } from './config/secret-model.ts';
-import type { DeclaredSecret, SecretDiscovery, SecretLoad } from './config/secrets/declared-secret.ts';
-import type { ResourceDelta } from './config/snapshot.ts';
-import type { Clock, ClockTimer } from './lib/clock.ts';
-import { DirectoryWatch } from './lib/directory-watch.ts';
-import { hash64 } from './lib/hash64.ts';
+import { SecretSchema } from '../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import type { SecretModel } from '../config/secret-model.ts';
+import type { DeclaredSecret, SecretDiscovery, SecretLoad } from '../config/secrets/declared-secret.ts';
+import type { ResourceDelta } from '../config/snapshot.ts';
+import type { Clock, ClockTimer } from '../lib/clock.ts';
+import { DirectoryWatch } from '../lib/directory-watch.ts';
+import { hash64 } from '../lib/hash64.ts';
 import { EntriesClaim, describeSecret, settle, type ClaimedSecret, type SecretClaim } from './secret-claim.ts';
 import { SecretFeed, type SecretConsumer } from './secret-feed.ts';
-import type { ProcessLog } from './telemetry/log.ts';
-import { SDS_STATS, SECRET_FILE_STATS } from './telemetry/stats/secret-stats.ts';
-import type { StatBlock, StatsScope, TextReadout } from './telemetry/stats/stats.ts';
-import type { Subscriber } from './xds/xds-sources.ts';
+import type { ProcessLog } from '../telemetry/log.ts';
+import { SDS_STATS, SECRET_FILE_STATS } from '../telemetry/stats/secret-stats.ts';
+import type { StatBlock, StatsScope, TextReadout } from '../telemetry/stats/stats.ts';
+import type { Subscriber } from '../xds/xds-sources.ts';
 
 export interface SecretStoreOptions {
   readonly clock: Clock;

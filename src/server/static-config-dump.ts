@@ -1,20 +1,20 @@
 import { create, fromBinary } from '@bufbuild/protobuf';
-import type { ConfigDumpSource, DumpedResource } from './admin/sources.ts';
-import { typeNameOf } from './api/any.ts';
-import { redact } from './api/redact.ts';
-import { SecretSchema } from './api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
-import { BootstrapSchema } from './api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
-import { ClusterSchema } from './api/generated/envoy/config/cluster/v3/cluster_pb.js';
+import type { ConfigDumpSource, DumpedResource } from '../admin/sources.ts';
+import { typeNameOf } from '../api/any.ts';
+import { redact } from '../api/redact.ts';
+import { SecretSchema } from '../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import { BootstrapSchema } from '../api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { ClusterSchema } from '../api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import {
   ClusterLoadAssignmentSchema,
   type ClusterLoadAssignment,
-} from './api/generated/envoy/config/endpoint/v3/endpoint_pb.js';
-import { ListenerSchema, type Listener } from './api/generated/envoy/config/listener/v3/listener_pb.js';
-import { RouteConfigurationSchema } from './api/generated/envoy/config/route/v3/route_pb.js';
-import { HttpConnectionManagerSchema } from './api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
-import type { LoadedBootstrap } from './config/bootstrap.ts';
-import type { HostHealthStatus, HostSetModel } from './config/cluster-model.ts';
-import type { AddressModel } from './config/common-model.ts';
+} from '../api/generated/envoy/config/endpoint/v3/endpoint_pb.js';
+import { ListenerSchema, type Listener } from '../api/generated/envoy/config/listener/v3/listener_pb.js';
+import { RouteConfigurationSchema } from '../api/generated/envoy/config/route/v3/route_pb.js';
+import { HttpConnectionManagerSchema } from '../api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import type { LoadedBootstrap } from '../config/bootstrap.ts';
+import type { HostHealthStatus, HostSetModel } from '../config/cluster-model.ts';
+import type { AddressModel } from '../config/common-model.ts';
 import type { DeliveredSecret } from './secret-store.ts';
 
 /** What nobody has said anything about counts, and is shown, as healthy. */

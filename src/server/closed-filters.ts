@@ -1,9 +1,9 @@
 import { create, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import { AnySchema, type Any } from '@bufbuild/protobuf/wkt';
-import { RBAC_Action } from './api/generated/envoy/config/rbac/v3/rbac_pb.js';
-import { FaultAbortSchema, HTTPFaultSchema } from './api/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
-import { RBACSchema as NetworkRbacSchema } from './api/generated/envoy/extensions/filters/network/rbac/v3/rbac_pb.js';
-import type { ExtensionReference } from './config/listener-extensions.ts';
+import { RBAC_Action } from '../api/generated/envoy/config/rbac/v3/rbac_pb.js';
+import { FaultAbortSchema, HTTPFaultSchema } from '../api/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
+import { RBACSchema as NetworkRbacSchema } from '../api/generated/envoy/extensions/filters/network/rbac/v3/rbac_pb.js';
+import type { ExtensionReference } from '../config/listener-extensions.ts';
 
 /**
  * In place of filters without a config, which could let through what they should not: every request is answered by 500,

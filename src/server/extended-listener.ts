@@ -1,7 +1,7 @@
 import type { Any } from '@bufbuild/protobuf/wkt';
-import type { BuiltListener } from './config/built-listener.ts';
-import type { ListenerModel } from './config/listener-model.ts';
-import type { EcdsApi, ExtensionClaim, ExtensionUser } from './xds/ecds-api.ts';
+import type { BuiltListener } from '../config/built-listener.ts';
+import type { ListenerModel } from '../config/listener-model.ts';
+import type { EcdsApi, ExtensionClaim, ExtensionUser } from '../xds/ecds-api.ts';
 
 export interface ExtendedListenerOptions {
   readonly built: BuiltListener;

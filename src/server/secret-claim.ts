@@ -1,5 +1,5 @@
-import type { SecretModel } from './config/secret-model.ts';
-import type { DeclaredSecret } from './config/secrets/declared-secret.ts';
+import type { SecretModel } from '../config/secret-model.ts';
+import type { DeclaredSecret } from '../config/secrets/declared-secret.ts';
 
 /** A use of secrets, until it is closed. */
 export interface SecretClaim {

@@ -1,11 +1,11 @@
-import type { ClusterModel } from './config/cluster-model.ts';
-import type { ListenerModel } from './config/listener-model.ts';
-import type { SecretModel, SecretSource, TlsCertificateModel } from './config/secret-model.ts';
-import { clusterTlsContexts, listenerTlsContexts } from './config/tls-contexts-of.ts';
-import type { CommonTlsModel } from './config/transport-socket-model.ts';
-import { Certificate } from './lib/x509/certificate.ts';
-import { readOcspResponse, type OcspResponse } from './lib/x509/ocsp-response.ts';
-import { isCertificateBlock, readPem } from './lib/x509/pem.ts';
+import type { ClusterModel } from '../config/cluster-model.ts';
+import type { ListenerModel } from '../config/listener-model.ts';
+import type { SecretModel, SecretSource, TlsCertificateModel } from '../config/secret-model.ts';
+import { clusterTlsContexts, listenerTlsContexts } from '../config/tls-contexts-of.ts';
+import type { CommonTlsModel } from '../config/transport-socket-model.ts';
+import { Certificate } from '../lib/x509/certificate.ts';
+import { readOcspResponse, type OcspResponse } from '../lib/x509/ocsp-response.ts';
+import { isCertificateBlock, readPem } from '../lib/x509/pem.ts';
 
 /** One certificate in use. */
 export interface CertificateInUse {
