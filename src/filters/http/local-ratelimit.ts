@@ -1,4 +1,3 @@
-import { durationMs } from '../../api/duration.ts';
 import { XRateLimitHeadersRFCVersion } from '../../api/generated/envoy/extensions/common/ratelimit/v3/ratelimit_pb.js';
 import type { HeaderValueOption } from '../../api/generated/envoy/config/core/v3/base_pb.js';
 import {
@@ -20,9 +19,9 @@ import {
   type HttpFilter,
   type StreamContext,
 } from './filter.ts';
+import { tokenBucketOptions } from '../token-bucket-options.ts';
 import { compileRuntimeFraction } from './runtime-fraction.ts';
 
-const MIN_FILL_INTERVAL_MS = 50;
 const TOO_MANY_REQUESTS = 429;
 const RESOURCE_EXHAUSTED = 8;
 
@@ -48,7 +47,7 @@ export const localRateLimit = defineHttpFilter({
 type Format = (context: FormatContext) => HeaderField;
 
 class RateLimit {
-  readonly bucket: TokenBucket | undefined;
+  readonly bucket: TokenBucket | undefined = undefined;
   /** `enable_x_ratelimit_headers`. */
   readonly tellsLimit: boolean;
   readonly status: number;
@@ -65,7 +64,8 @@ class RateLimit {
     refuse(config);
     if (config.requestHeadersToAddWhenNotEnforced.length > 0)
       context.unsupported?.('request_headers_to_add_when_not_enforced');
-    this.bucket = compileBucket(config, context);
+    if (config.tokenBucket !== undefined)
+      this.bucket = new TokenBucket(context.clock, tokenBucketOptions(config.tokenBucket));
     this.tellsLimit = config.enableXRatelimitHeaders === XRateLimitHeadersRFCVersion.DRAFT_VERSION_03;
     const code = config.status?.code ?? 0;
     // Only errors are answers here.
@@ -93,16 +93,6 @@ function refuse(config: LocalRateLimit): void {
     throw new ConfigError('unsupported: it is not implemented', 'local_rate_limit_per_downstream_connection');
   if (config.localClusterRateLimit !== undefined)
     throw new ConfigError('unsupported: it is not implemented', 'local_cluster_rate_limit');
-}
-
-function compileBucket({ tokenBucket }: LocalRateLimit, { clock }: FactoryContext): TokenBucket | undefined {
-  if (tokenBucket === undefined) return undefined;
-  const interval = tokenBucket.fillInterval;
-  const fillIntervalMs = durationMs(interval) ?? 0;
-  if (fillIntervalMs < MIN_FILL_INTERVAL_MS)
-    throw new ConfigError('local rate limit token bucket fill timer must be >= 50ms', 'token_bucket.fill_interval');
-  const { maxTokens } = tokenBucket;
-  return new TokenBucket(clock, { maxTokens, tokensPerFill: tokenBucket.tokensPerFill ?? 1, fillIntervalMs });
 }
 
 function compileHeader({ header }: HeaderValueOption, path: string): Format {

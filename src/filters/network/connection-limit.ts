@@ -5,6 +5,7 @@ import {
 } from '../../api/generated/envoy/extensions/filters/network/connection_limit/v3/connection_limit_pb.js';
 import { defineStats, sanitizeStatName, type StatBlock } from '../../telemetry/stats/stats.ts';
 import { protobufConfig } from '../config-type.ts';
+import { compileRuntimeFlag } from '../runtime-flag.ts';
 import {
   ContinueChain,
   StopIteration,
@@ -14,7 +15,6 @@ import {
   type NetworkFilterType,
   type NetworkVerdict,
 } from './filter.ts';
-import { compileFlag } from './local-ratelimit.ts';
 
 const STATS = defineStats({ counters: ['limited_connections'], gauges: ['active_connections'] });
 
@@ -39,7 +39,7 @@ class Limit {
   constructor(config: ConnectionLimit, context: NetworkFactoryContext) {
     this.max = Number(config.maxConnections ?? 0n);
     this.delayMs = durationMs(config.delay) ?? 0;
-    this.isEnabled = compileFlag(config.runtimeEnabled, context);
+    this.isEnabled = compileRuntimeFlag(config.runtimeEnabled, context.runtime);
     this.stats = context.rootStats.block(STATS, `connection_limit.${sanitizeStatName(config.statPrefix)}.`);
     this.setTimer = context.setTimer;
     this.count = context.sharedCount;

@@ -1,16 +1,14 @@
-import { durationMs } from '../../api/duration.ts';
-import type { RuntimeFeatureFlag } from '../../api/generated/envoy/config/core/v3/base_pb.js';
 import {
   LocalRateLimitSchema,
   type LocalRateLimit,
 } from '../../api/generated/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.js';
-import { TokenBucket, type TokenBucketOptions } from '../../lib/token-bucket.ts';
+import { TokenBucket } from '../../lib/token-bucket.ts';
 import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
-import { ConfigError, protobufConfig } from '../config-type.ts';
+import { protobufConfig } from '../config-type.ts';
 import { ResponseFlag } from '../response-flags.ts';
-import { ContinueChain, StopIteration, type NetworkFactoryContext, type NetworkFilterType } from './filter.ts';
-
-const MIN_FILL_INTERVAL_MS = 50;
+import { compileRuntimeFlag } from '../runtime-flag.ts';
+import { tokenBucketOptions } from '../token-bucket-options.ts';
+import { ContinueChain, StopIteration, type NetworkFilterType } from './filter.ts';
 
 /**
  * envoy.filters.network.local_ratelimit: closes connections that come faster than a token bucket allows. Each worker
@@ -20,13 +18,13 @@ export const localRateLimit: NetworkFilterType<LocalRateLimit> = {
   name: 'envoy.filters.network.local_ratelimit',
   config: protobufConfig(LocalRateLimitSchema),
   create(config, context) {
-    const options = bucketOptions(config);
+    const options = tokenBucketOptions(config.tokenBucket);
     const { shareKey } = config;
     const make = (): TokenBucket => new TokenBucket(context.clock, options);
     const bucket =
       shareKey === '' ? make() : context.shared(`local_ratelimit ${shareKey} ${JSON.stringify(options)}`, make);
     const limited = context.rootStats.counter(`local_rate_limit.${sanitizeStatName(config.statPrefix)}.rate_limited`);
-    const isEnabled = compileFlag(config.runtimeEnabled, context);
+    const isEnabled = compileRuntimeFlag(config.runtimeEnabled, context.runtime);
     return (connection) => ({
       onConnection() {
         if (!isEnabled() || bucket.take()) return ContinueChain;
@@ -38,22 +36,3 @@ export const localRateLimit: NetworkFilterType<LocalRateLimit> = {
     });
   },
 };
-
-function bucketOptions({ tokenBucket }: LocalRateLimit): TokenBucketOptions {
-  const interval = tokenBucket?.fillInterval;
-  if (tokenBucket === undefined || interval === undefined) throw new ConfigError('value is required', 'token_bucket');
-  const fillIntervalMs = durationMs(interval);
-  if (fillIntervalMs < MIN_FILL_INTERVAL_MS)
-    throw new ConfigError('local rate limit token bucket fill timer must be >= 50ms', 'token_bucket.fill_interval');
-  return { maxTokens: tokenBucket.maxTokens, tokensPerFill: tokenBucket.tokensPerFill ?? 1, fillIntervalMs };
-}
-
-/** Compiles a core.v3.RuntimeFeatureFlag; absent, it is on. */
-export function compileFlag(
-  flag: RuntimeFeatureFlag | undefined,
-  { runtime }: Pick<NetworkFactoryContext, 'runtime'>,
-): () => boolean {
-  if (flag === undefined) return () => true;
-  const byDefault = flag.defaultValue ?? true;
-  return () => runtime.getBoolean(flag.runtimeKey, byDefault);
-}

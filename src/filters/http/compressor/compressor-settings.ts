@@ -7,6 +7,7 @@ import {
 } from '../../../api/generated/envoy/extensions/filters/http/compressor/v3/compressor_pb.js';
 import { defineStats, sanitizeStatName, type StatBlock } from '../../../telemetry/stats/stats.ts';
 import type { Headers } from '../../headers.ts';
+import { compileRuntimeFlag } from '../../runtime-flag.ts';
 import type { FactoryContext } from '../filter.ts';
 import { compressorLibrary, type CompressorLibrary } from './compressor-library.ts';
 
@@ -65,9 +66,7 @@ export class DirectionSettings {
   readonly #contentTypes: ReadonlySet<string>;
 
   constructor(config: Compressor_CommonDirectionConfig, context: FactoryContext, statPrefix: string) {
-    const { runtimeKey = '', defaultValue } = config.enabled ?? {};
-    const byDefault = defaultValue ?? true;
-    this.#enabled = runtimeKey === '' ? () => byDefault : () => context.runtime.getBoolean(runtimeKey, byDefault);
+    this.#enabled = compileRuntimeFlag(config.enabled, context.runtime);
     this.#minContentLength = config.minContentLength || DEFAULT_MIN_CONTENT_LENGTH;
     const types = config.contentType.length > 0 ? config.contentType : DEFAULT_CONTENT_TYPES;
     this.#contentTypes = new Set(types.map((type) => type.toLowerCase()));
