@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { formatIpBytes } from '../ip-address.ts';
 import { derChildren, integerHex, oidText, readDer, stringText, timeMs, type DerElement } from './der-reader.ts';
 import { nameText, nameValues } from './distinguished-name.ts';
+import { pemOf } from './pem.ts';
 
 export type SubjectAltNameType = 'other-name' | 'email' | 'dns' | 'uri' | 'ip';
 
@@ -145,11 +146,7 @@ export class Certificate {
 
   /** With a line end behind it. */
   get pem(): string {
-    if (this.#pem === undefined) {
-      const lines = this.raw.toString('base64').match(/.{1,64}/g) ?? [];
-      this.#pem = `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
-    }
-    return this.#pem;
+    return (this.#pem ??= pemOf('CERTIFICATE', this.raw));
   }
 
   /** The PEM text as XFCC and logs carry it. */

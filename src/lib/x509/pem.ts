@@ -29,3 +29,10 @@ export function readPem(text: string): PemBlock[] | undefined {
 const CERTIFICATES: ReadonlySet<string> = new Set(['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED CERTIFICATE']);
 
 export const isCertificateBlock = ({ label }: PemBlock): boolean => CERTIFICATES.has(label);
+
+/** DER as PEM, 64 characters a line, with a line end behind it. */
+export function pemOf(label: string, der: Uint8Array): string {
+  const base64 = Buffer.from(der.buffer, der.byteOffset, der.byteLength).toString('base64');
+  const lines = base64.match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
+}

@@ -1,42 +1,22 @@
-/** An element of DER: tag, length, content. */
-export function der(tag: number, ...content: readonly Uint8Array[]): Buffer {
-  const body = Buffer.concat(content);
-  const { length } = body;
-  const size = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from([tag, ...size]), body]);
-}
+import { der } from '../../../src/lib/x509/der-writer.ts';
 
-export const sequence = (...items: readonly Uint8Array[]): Buffer => der(0x30, ...items);
-/** DER wants the elements of a SET OF in order of their bytes. */
-export const setOf = (...items: readonly Uint8Array[]): Buffer =>
-  der(0x31, ...[...items].sort((a, b) => Buffer.compare(a, b)));
-export const octets = (...content: readonly Uint8Array[]): Buffer => der(0x04, ...content);
-export const bits = (content: Uint8Array, unused = 0): Buffer => der(0x03, Buffer.from([unused]), content);
+export {
+  bits,
+  boolean,
+  der,
+  explicit,
+  implicit,
+  integer,
+  octets,
+  oid,
+  sequence,
+  setOf,
+} from '../../../src/lib/x509/der-writer.ts';
+export { pemOf as pem } from '../../../src/lib/x509/pem.ts';
+
 export const utf8 = (text: string): Buffer => der(0x0c, Buffer.from(text, 'utf8'));
 export const printable = (text: string): Buffer => der(0x13, Buffer.from(text, 'latin1'));
-export const boolean = (value: boolean): Buffer => der(0x01, Buffer.from([value ? 0xff : 0]));
 export const enumerated = (value: number): Buffer => der(0x0a, Buffer.from([value]));
-/** A constructed element of a context-specific tag. */
-export const explicit = (tag: number, ...content: readonly Uint8Array[]): Buffer => der(0xa0 | tag, ...content);
-/** A primitive element of a context-specific tag. */
-export const implicit = (tag: number, content: Uint8Array): Buffer => der(0x80 | tag, content);
-
-/** A positive integer, from its hex digits. */
-export function integer(hex: string): Buffer {
-  const bytes = Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex');
-  return der(0x02, bytes[0]! >= 0x80 ? Buffer.concat([Buffer.from([0]), bytes]) : bytes);
-}
-
-export function oid(dotted: string): Buffer {
-  const [first, second, ...rest] = dotted.split('.').map(Number);
-  const bytes = [first! * 40 + second!];
-  for (const arc of rest) {
-    const digits = [arc % 128];
-    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) digits.unshift(0x80 | (left % 128));
-    bytes.push(...digits);
-  }
-  return der(0x06, Buffer.from(bytes));
-}
 
 const digits = (date: Date): string => date.toISOString().replace(/[-:T]|\.\d+/g, '');
 /** UTCTime until 2049, GeneralizedTime after it (RFC 5280, 4.1.2.5). */
@@ -46,12 +26,3 @@ export function time(date: Date): Buffer {
   return year >= 1950 && year < 2050 ? der(0x17, Buffer.from(text.slice(2), 'latin1')) : generalizedTime(date);
 }
 export const generalizedTime = (date: Date): Buffer => der(0x18, Buffer.from(digits(date), 'latin1'));
-
-/** DER as PEM, 64 characters a line. */
-export function pem(label: string, content: Uint8Array): string {
-  const lines =
-    Buffer.from(content)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
-}
