@@ -11,10 +11,9 @@ import type { SecretSources } from '../config/secrets/secret-sources.ts';
 import type { SnapshotDelta } from '../config/snapshot.ts';
 import type { FilterRegistries } from '../filters/filter-registries.ts';
 import type { Clock } from '../lib/clock.ts';
-import { listenerSecretNames } from '../config/tls-contexts-of.ts';
 import type { ListenerClaim } from '../proxy/listener/listener-registry.ts';
+import type { CompoundClaim } from './compound-claim.ts';
 import { ExtendedListener } from './extended-listener.ts';
-import type { SecretStore } from './secret-store.ts';
 import type { ProcessLog } from '../telemetry/log.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';
 import { CdsApi, type ClusterSink } from '../xds/cds-api.ts';
@@ -30,7 +29,6 @@ export interface DynamicConfigOptions {
   readonly loaded: LoadedBootstrap;
   /** Asked anew each time: another bootstrap has others. */
   readonly secretSources: () => SecretSources;
-  readonly secrets: Pick<SecretStore, 'claim'>;
   readonly filters: FilterRegistries;
   readonly ticketSeed: Uint8Array;
   readonly clock: Clock;
@@ -159,77 +157,37 @@ export class DynamicConfig {
     });
   }
 
-  /** Takes what a listener uses, from the moment on that it warms. `onReady` is called once, never inside of the call. */
-  claim(built: BuiltListener, onReady: () => void): ListenerClaim {
-    const { model, routes, scopes } = built;
-    const { secrets, secretSources } = this.#options;
-    const sources = secretSources();
-    const named = listenerSecretNames(model).flatMap((name) => sources.find(name) ?? []);
-    let left = 0;
-    const onOneReady = (): void => {
-      if (--left === 0) onReady();
-    };
-    const claims: ListenerClaim[] = [];
-    const add = (claim: ListenerClaim): void => {
-      claims.push(claim);
-      if (!claim.isReady) left++;
-    };
-    const addRoutes = (target: string, take: (onTaken: () => void) => RouteClaim): void => {
-      let isReady = false;
-      const claim = take(() => {
-        isReady = true;
-        onOneReady();
-      });
-      add({
-        isReady: claim.isReady,
-        get waitingFor() {
-          return claim.isReady || isReady ? [] : [target];
-        },
-        close: () => claim.close(),
-      });
-    };
+  /** Adds to `claim` what a listener uses of what is discovered: route configurations, scopes, filter configs. */
+  claim(built: BuiltListener, claim: CompoundClaim): void {
+    const { model, routes, scopes, extensions } = built;
     const addRoute = (route: RouteReference): void =>
-      addRoutes(`target RdsRouteConfigSubscription RDS local-init-target ${route.name}`, (onTaken) =>
-        this.#rds.claim(route, onTaken),
+      claim.add((onReady) =>
+        describedClaim(
+          this.#rds.claim(route, onReady),
+          `target RdsRouteConfigSubscription RDS local-init-target ${route.name}`,
+        ),
       );
     for (const route of routes) addRoute(route);
     for (const scope of scopes) {
       const { key, name, routeNames, rdsSource: source, statPrefix } = scope;
       if (key === undefined) for (const route of routeNames) addRoute({ name: route, source, statPrefix });
-      else addRoutes(`target ScopedRdsConfigSubscription ${name}`, (onTaken) => this.#srds.claim(scope, onTaken));
+      else
+        claim.add((onReady) =>
+          describedClaim(this.#srds.claim(scope, onReady), `target ScopedRdsConfigSubscription ${name}`),
+        );
     }
-    let extended: ExtendedListener | undefined;
-    if (built.extensions.length > 0) {
-      const { listeners, log } = this.#options;
-      const made = new ExtendedListener({
-        built,
-        ecds: this.#ecds,
-        onReady: onOneReady,
-        refresh: () => listeners.refresh(model.name),
-        onFailure: (error) => log.error('config', `listener '${model.name}': ${error}`),
-      });
-      extended = made;
-      add({
-        isReady: false,
-        get waitingFor() {
-          return made.waitingFor;
-        },
-        close: () => made.close(),
-      });
-    }
-    if (named.length > 0) add(secrets.claim(named, onOneReady));
-    return {
-      isReady: left === 0,
-      get model() {
-        return extended?.model;
-      },
-      get waitingFor() {
-        return claims.flatMap(({ waitingFor }) => waitingFor);
-      },
-      close: () => {
-        for (const claim of claims) claim.close();
-      },
-    };
+    if (extensions.length === 0) return;
+    const { listeners, log } = this.#options;
+    claim.add(
+      (onReady) =>
+        new ExtendedListener({
+          built,
+          ecds: this.#ecds,
+          onReady,
+          refresh: () => listeners.refresh(model.name),
+          onFailure: (error) => log.error('config', `listener '${model.name}': ${error}`),
+        }),
+    );
   }
 
   /** What keeps the server from being initialised, besides clusters and listeners. */
@@ -274,4 +232,16 @@ export class DynamicConfig {
       clusterExists: (name) => clusters.has(name),
     });
   }
+}
+
+function describedClaim(claim: RouteClaim, target: string): ListenerClaim {
+  return {
+    get isReady() {
+      return claim.isReady;
+    },
+    get waitingFor() {
+      return claim.isReady ? [] : [target];
+    },
+    close: () => claim.close(),
+  };
 }

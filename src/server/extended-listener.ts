@@ -1,6 +1,7 @@
 import type { Any } from '@bufbuild/protobuf/wkt';
 import type { BuiltListener } from '../config/built-listener.ts';
 import type { ListenerModel } from '../config/listener-model.ts';
+import type { ListenerClaim } from '../proxy/listener/listener-registry.ts';
 import type { EcdsApi, ExtensionClaim, ExtensionUser } from '../xds/ecds-api.ts';
 
 export interface ExtendedListenerOptions {
@@ -15,7 +16,7 @@ export interface ExtendedListenerOptions {
 }
 
 /** A listener that has filters whose configs are delivered apart: its model, as their configs come and change. */
-export class ExtendedListener implements ExtensionUser {
+export class ExtendedListener implements ExtensionUser, ListenerClaim {
   readonly #options: ExtendedListenerOptions;
   readonly #claims = new Map<string, ExtensionClaim>();
   #model: ListenerModel | undefined = undefined;
@@ -37,7 +38,10 @@ export class ExtendedListener implements ExtensionUser {
     return this.#model;
   }
 
-  /** What it waits for, for people. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
   get waitingFor(): readonly string[] {
     if (this.#isReady) return [];
     return [...this.#claims].filter(([, { isReady }]) => !isReady).map(([key]) => `target ECDS ${key}`);

@@ -1,6 +1,6 @@
 import { toJson, type JsonObject } from '@bufbuild/protobuf';
 import { NodeSchema, type Node } from '../api/generated/envoy/config/core/v3/base_pb.js';
-import { userAgent } from './discovery-sources.ts';
+import { userAgent } from './user-agent.ts';
 
 /** The node as `/server_info` shows it: as it was configured, with what this build is and can do. */
 export function serverNode(node: Node | undefined): JsonObject {

@@ -1,66 +1,43 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { AdminServer } from '../admin/admin-server.ts';
-import type { AdminSources, ConfigDumpSource, ServerStateName } from '../admin/sources.ts';
+import type { AdminServer } from '../admin/admin-server.ts';
+import type { LifecycleControl, ServerStateName } from '../admin/sources.ts';
+import type { AdministeredServer } from './admin-sources.ts';
 import { CertificateReport } from './certificate-report.ts';
+import { CompoundClaim } from './compound-claim.ts';
+import type { Discovery } from './discovery.ts';
+import { ServerStats } from './server-stats.ts';
+import { StaticClusters } from './static-clusters.ts';
+import { usesDiscovery } from './uses-discovery.ts';
 import type { ServerStart } from '../cli/run.ts';
-import { ENVOY_VERSION } from '../cli/version.ts';
-import { commandLineOptions } from '../cli/command-line-options.ts';
 import type { LoadedBootstrap } from '../config/bootstrap.ts';
 import { durationMs } from '../api/duration.ts';
 import { buildAddress } from '../config/builders/common.ts';
 import type { BuiltListener } from '../config/built-listener.ts';
 import type { AddressModel } from '../config/common-model.ts';
 import { Problems, type Problem } from '../config/problem.ts';
-import { rawRuntimeValue } from '../config/runtime.ts';
 import { buildStaticResources, type StaticResources } from '../config/static-resources.ts';
 import { builtinNetworkFilters } from '../filters/builtin-network.ts';
 import { FilterSlots } from '../config/filter-slots.ts';
 import { builtinFilterRegistries } from '../filters/filter-registries.ts';
-import { systemClock, type ClockTimer } from '../lib/clock.ts';
+import { systemClock } from '../lib/clock.ts';
 import { SystemRandom } from '../lib/random.ts';
 import { SharedCells } from '../lib/shared-cells.ts';
 import { connectionCellCount, settleConnections } from '../proxy/listener/connection-limit.ts';
 import { ListenerRegistry } from '../proxy/listener/listener-registry.ts';
 import { ClusterRegistry } from '../proxy/upstream/cluster-registry.ts';
-import { ROUTER_STATS } from '../proxy/router/router-stats.ts';
 import { DNS_STATS, HostsFile, NodeDnsResolver } from '../proxy/upstream/discovery/node-dns-resolver.ts';
-import { ControlPlaneTransports } from './control-plane-transports.ts';
-import { createDiscoverySources, usesDiscovery } from './discovery-sources.ts';
-import { DynamicConfig } from './dynamic-config.ts';
-import { dynamicConfigDump } from './dynamic-config-dump.ts';
-import { serverNode } from './server-node.ts';
-import { staticConfigDump } from './static-config-dump.ts';
-import { EdsApi } from '../xds/eds-api.ts';
-import { ResourceDecoder } from '../xds/resource-decoder.ts';
-import type { XdsSources } from '../xds/xds-sources.ts';
+import { listenerSecretNames } from '../config/tls-contexts-of.ts';
+import type { SecretClaim } from './secret-claim.ts';
 import { SecretStore } from './secret-store.ts';
 import { StatsAggregator } from '../telemetry/stats/aggregator.ts';
 import { ThreadStats } from '../telemetry/stats/arena.ts';
-import {
-  LISTENER_MANAGER_STATS,
-  OVERLOAD_STATS,
-  RUNTIME_STATS,
-  SERVER_STATS,
-  THREAD_LOCAL_CLUSTER_MANAGER_STATS,
-  WATCHDOG_STATS,
-} from '../telemetry/stats/server-stats.ts';
+import { LISTENER_MANAGER_STATS, RUNTIME_STATS } from '../telemetry/stats/server-stats.ts';
 import type { StatBlock } from '../telemetry/stats/stats.ts';
 import { WorkerFleet } from '../worker/worker-fleet.ts';
 
-const SERVER = SERVER_STATS.at;
 const LISTENERS = LISTENER_MANAGER_STATS.at;
 const RUNTIME = RUNTIME_STATS.at;
-/** As `server.state` and /server_info number them. */
-const STATE_NUMBERS: Readonly<Record<ServerStateName, number>> = {
-  LIVE: 0,
-  DRAINING: 1,
-  PRE_INITIALIZING: 2,
-  INITIALIZING: 3,
-};
-/** What `server.days_until_first_cert_expiring` says when nothing expires. */
-const NEVER = 0xffff_ffff;
-const DAY_MS = 86_400_000;
 /** What session ticket keys are derived from, in bytes. */
 const TICKET_SEED_LENGTH = 32;
 /** How often a shutting-down server looks whether its last connection has gone. */
@@ -82,7 +59,7 @@ export class Server implements AsyncDisposable {
   /** Workers and configurations share it, so that a session resumes on any of them. */
   readonly #ticketSeed: Uint8Array;
   readonly #concurrency: number;
-  readonly #serverStats: StatBlock;
+  readonly #serverStats: ServerStats;
   readonly #listenerStats: StatBlock;
   readonly #stopped = Promise.withResolvers<void>();
   #loaded: LoadedBootstrap;
@@ -90,18 +67,14 @@ export class Server implements AsyncDisposable {
   #resources: StaticResources;
   /** Undefined: what it reports on has changed. */
   #certificates: CertificateReport | undefined = undefined;
-  /** Clusters that are configured no more, with when they go. */
-  readonly #retiring = new Map<string, ClockTimer>();
   readonly #listeners: ListenerRegistry<BuiltListener>;
   readonly #filterSlots: FilterSlots;
   #fleet: WorkerFleet | undefined;
   #admin: AdminServer | undefined;
   readonly #filters = builtinFilterRegistries();
-  readonly #transports: ControlPlaneTransports;
-  readonly #xds: XdsSources;
-  readonly #endpoints: EdsApi;
-  readonly #dynamic: DynamicConfig;
-  readonly #staticClusters = new Set<string>();
+  readonly #staticClusters: StaticClusters;
+  /** Undefined: nothing has asked for a control plane yet. */
+  #discovery: Discovery | undefined;
   #initialized: Promise<readonly Problem[]> = Promise.resolve([]);
   #state: ServerStateName = 'PRE_INITIALIZING';
   #healthCheckFailing = false;
@@ -127,33 +100,26 @@ export class Server implements AsyncDisposable {
       config: resources.stats,
       flushIntervalMs: durationMs(bootstrap.statsFlushInterval) ?? 5000,
       beforeRead: () => this.#clusters.refreshStats(),
-      beforeFlush: () => this.#refreshStats(),
+      beforeFlush: () => this.#serverStats.refresh(),
     });
     this.#aggregator.addLocal(0, this.#stats);
-    this.#serverStats = this.#stats.block(SERVER_STATS, 'server.');
     this.#listenerStats = this.#stats.block(LISTENER_MANAGER_STATS, 'listener_manager.');
-    this.#declareStats();
-    this.#transports = new ControlPlaneTransports({ clock: this.#clock, log: start.log, stats: this.#stats });
-    const subscriber = createDiscoverySources({
-      loaded,
-      resources,
-      transports: this.#transports,
+    this.#serverStats = new ServerStats({
       clock: this.#clock,
-      random: new SystemRandom(),
       stats: this.#stats,
-      log: start.log,
+      concurrency: this.#concurrency,
+      startedMs: this.#startedMs,
+      certificates: () => this.#certificateReport,
     });
-    this.#xds = subscriber;
-    const decoder = new ResourceDecoder(loaded.registry, loaded.validator);
-    this.#endpoints = new EdsApi({ subscriber, types: loaded.registry, validator: loaded.validator, log: start.log });
     this.#secrets = new SecretStore({
       clock: this.#clock,
       log: start.log,
       stats: this.#stats,
-      subscriber,
+      // Whoever subscribes was found by `usesDiscovery`.
+      subscriber: { subscribe: (config, target) => this.#discovery!.subscribe(config, target) },
       onChange: (secrets) => {
         this.#certificates = undefined;
-        this.#transports.apply(secrets);
+        this.#discovery?.applySecrets(secrets);
         this.#fleet
           ?.apply({ secrets })
           .catch((error: unknown) => start.log.error('config', `cannot apply secrets: ${String(error)}`));
@@ -166,14 +132,10 @@ export class Server implements AsyncDisposable {
       cells: this.#shared,
       stats: this.#stats,
       resolver: (servers) => new NodeDnsResolver(servers, hostsFile, this.#stats.block(DNS_STATS, 'dns.cares.')),
-      endpoints: this.#endpoints,
+      endpoints: { subscribe: (eds, scope, sink) => this.#discovery!.endpoints.subscribe(eds, scope, sink) },
       secrets: {
         wait: (names, ready) => {
-          const { secretSources } = this.#resources;
-          const claim = this.#secrets.claim(
-            names.flatMap((name) => secretSources.find(name) ?? []),
-            ready,
-          );
+          const claim = this.#claimSecrets(names, ready);
           if (claim.isReady) ready();
           return () => claim.close();
         },
@@ -196,45 +158,14 @@ export class Server implements AsyncDisposable {
         this.#certificates = undefined;
         return (await this.#fleet?.apply(delta)) ?? [];
       },
-      claim: (built, onReady) => this.#dynamic.claim(built, onReady),
+      claim: (built, onReady) => this.#claim(built, onReady),
       onFailure: (name, error) => start.log.error('config', `listener '${name}': ${error}`),
     });
-    this.#dynamic = new DynamicConfig({
-      loaded,
-      secretSources: () => this.#resources.secretSources,
-      secrets: this.#secrets,
-      filters: this.#filters,
-      ticketSeed,
+    this.#staticClusters = new StaticClusters({
       clock: this.#clock,
-      stats: this.#stats,
-      log: start.log,
-      subscriber,
-      decoder,
       clusters: this.#clusters,
-      listeners: {
-        set: (built, versionInfo) => this.#listeners.set(built, versionInfo, true),
-        remove: (name) => this.#listeners.remove(name, true),
-        refresh: (name) => this.#listeners.refresh(name),
-      },
-      apply: async (delta) => this.#fleet?.apply(delta),
-      setRuntimeLayer: (layer, fields, problems) => {
-        this.#loaded.runtime.setDiscovered(layer, fields, problems);
-        if (!problems.hasErrors) this.#applyRuntime();
-      },
+      onRetired: () => this.#pruneSecrets(),
     });
-  }
-
-  /** Families that dashboards expect of every Envoy, whether or not there is anything to count here. */
-  #declareStats(): void {
-    const stats = this.#stats;
-    stats.block(ROUTER_STATS, 'http.async-client.');
-    stats.block(OVERLOAD_STATS, 'overload.');
-    const threads = ['main_thread', ...Array.from({ length: this.#concurrency }, (_, i) => `worker_${i}`)];
-    for (const thread of threads) {
-      stats.block(WATCHDOG_STATS, `server.${thread}.`);
-      stats.block(THREAD_LOCAL_CLUSTER_MANAGER_STATS, `thread_local_cluster_manager.${thread}.`);
-    }
-    for (const name of ['main_thread.', 'workers.']) stats.block(WATCHDOG_STATS, name);
   }
 
   /**
@@ -290,7 +221,7 @@ export class Server implements AsyncDisposable {
 
   /** The value of a counter or gauge by its full name, summed over the workers. */
   stat(name: string): number | string | undefined {
-    this.#refreshStats();
+    this.#serverStats.refresh();
     return this.#aggregator.value(name);
   }
 
@@ -305,39 +236,20 @@ export class Server implements AsyncDisposable {
     this.#loaded = loaded;
     this.#loadedMs = this.#clock.epoch();
     this.#resources = resources;
+    await this.#openDiscovery();
+    if (this.#closing !== undefined) return problems;
     await this.#applySecrets();
-    this.#setClusters();
+    this.#staticClusters.set(resources.clusters);
+    this.#discovery?.start();
     await this.#clusters.initialized();
     await this.#applyClusters();
     const failures = await this.#setListeners();
-    await this.#retireClusters(this.#listeners.isDraining ? this.#start.options.drainTimeSeconds * 1000 : 0);
-    return [...problems, ...Array.from(failures, ([name, error]) => this.#listenFailure(name, error))];
-  }
-
-  /** Clusters go last: routes may lead to them until now, and those of connections that drain for longer. */
-  async #retireClusters(delayMs: number): Promise<void> {
-    const names = new Set(this.#resources.clusters.map(({ model }) => model.name));
-    const retire = (name: string): void => {
-      this.#retiring.delete(name);
-      this.#staticClusters.delete(name);
-      this.#clusters.remove(name);
-    };
-    for (const name of this.#staticClusters) {
-      this.#retiring.get(name)?.cancel();
-      this.#retiring.delete(name);
-      if (names.has(name)) continue;
-      if (delayMs === 0) retire(name);
-      else
-        this.#retiring.set(
-          name,
-          this.#clock.setTimer(delayMs, () => {
-            retire(name);
-            this.#pruneSecrets();
-          }),
-        );
-    }
+    // Clusters go last: routes may lead to them until now, and those of connections that drain for longer.
+    const drainTimeMs = this.#start.options.drainTimeSeconds * 1000;
+    this.#staticClusters.retire(resources.clusters, this.#listeners.isDraining ? drainTimeMs : 0);
     await this.#applyClusters();
     this.#pruneSecrets();
+    return [...problems, ...Array.from(failures, ([name, error]) => this.#listenFailure(name, error))];
   }
 
   /** SIGUSR1, POST /reopen_logs. */
@@ -377,14 +289,13 @@ export class Server implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#setState('DRAINING');
-    for (const timer of this.#retiring.values()) timer.cancel();
-    this.#dynamic.close();
+    this.#staticClusters.close();
+    this.#discovery?.dynamic.close();
     this.#listeners.close();
     await this.#fleet?.close();
     this.#clusters.close();
     this.#secrets.close();
-    this.#xds.close();
-    this.#transports.close();
+    this.#discovery?.close();
     await this.#admin?.close();
     this.#aggregator.close();
     this.#stopped.resolve();
@@ -398,8 +309,12 @@ export class Server implements AsyncDisposable {
     const problems = new Problems('admin.address');
     if (bootstrap.admin?.address !== undefined) {
       const address = buildAddress(bootstrap.admin.address, problems);
+      const [{ AdminServer }, { adminSources }] = await Promise.all([
+        import('../admin/admin-server.ts'),
+        import('./admin-sources.ts'),
+      ]);
       this.#admin = new AdminServer({
-        sources: this.#sources(),
+        sources: adminSources(this.#administered()),
         clock: this.#clock,
         scope: this.#stats,
         onError: (path, error) =>
@@ -433,26 +348,28 @@ export class Server implements AsyncDisposable {
           settleConnections(this.#shared, slot, index);
       },
     });
-    this.#serverStats.set(SERVER.concurrency, this.#concurrency);
     this.#applyRuntime();
   }
 
   /** Clusters first, those of the bootstrap, then discovered ones; then listeners of both kinds: all as in Envoy. */
   async #initialize(): Promise<readonly Problem[]> {
     const { options, log } = this.#start;
+    await this.#openDiscovery();
+    if (this.#closing !== undefined) return [];
+    const { dynamic } = this.#discovery ?? {};
     await this.#applySecrets();
-    const runtime = this.#dynamic.startRuntime();
-    this.#setClusters();
+    const runtime = dynamic?.startRuntime();
+    this.#staticClusters.set(this.#resources.clusters);
     // What is subscribed to by now is asked for in this order: the runtime gates what follows.
-    this.#xds.start();
+    this.#discovery?.start();
     await runtime;
     await this.#clusters.initialized();
-    await this.#dynamic.startClusters();
+    await dynamic?.startClusters();
     await this.#clusters.initialized();
     await this.#applyClusters();
     if (this.#closing !== undefined) return [];
     this.#setState('INITIALIZING');
-    await Promise.all([this.#dynamic.startListeners(), this.#setListeners()]);
+    await Promise.all([dynamic?.startListeners(), this.#setListeners()]);
     await this.#listeners.initialized();
     if (this.#closing !== undefined) return [];
     const failures = await this.#listeners.start();
@@ -461,18 +378,102 @@ export class Server implements AsyncDisposable {
     for (const [name, error] of failures) log.error('config', `listener '${name}': ${error}`);
     this.#listenerStats.set(LISTENERS.workers_started, 1);
     if (this.#state === 'INITIALIZING') this.#setState('LIVE');
-    this.#serverStats.record(SERVER.initialization_time_ms, this.#clock.monotonic() - this.#startedMs);
+    this.#serverStats.recordInitialization();
     this.#aggregator.start();
     if (options.adminAddressPath !== '') this.#admin?.writeAddressFile(options.adminAddressPath);
     log.info('main', 'starting main dispatch loop');
     return [];
   }
 
-  #setClusters(): void {
-    for (const built of this.#resources.clusters) {
-      this.#staticClusters.add(built.model.name);
-      this.#clusters.set(built, false);
-    }
+  /** Loads what asks control planes, once something in the configuration does. */
+  async #openDiscovery(): Promise<void> {
+    const loaded = this.#loaded;
+    const resources = this.#resources;
+    if (this.#discovery !== undefined || !usesDiscovery(loaded, resources)) return;
+    const { Discovery } = await import('./discovery.ts');
+    const { log } = this.#start;
+    this.#discovery = new Discovery({
+      loaded,
+      resources,
+      random: new SystemRandom(),
+      secretSources: () => this.#resources.secretSources,
+      filters: this.#filters,
+      ticketSeed: this.#ticketSeed,
+      clock: this.#clock,
+      stats: this.#stats,
+      log,
+      clusters: this.#clusters,
+      listeners: {
+        set: (built, versionInfo) => this.#listeners.set(built, versionInfo, true),
+        remove: (name) => this.#listeners.remove(name, true),
+        refresh: (name) => this.#listeners.refresh(name),
+      },
+      apply: async (delta) => this.#fleet?.apply(delta),
+      setRuntimeLayer: (layer, fields, problems) => {
+        this.#loaded.runtime.setDiscovered(layer, fields, problems);
+        if (!problems.hasErrors) this.#applyRuntime();
+      },
+    });
+    // A configuration that came later may have used the secrets before.
+    const { secrets } = this.#fleet?.snapshot.whole() ?? {};
+    if (secrets !== undefined) this.#discovery.applySecrets(secrets);
+  }
+
+  /** Everything that a listener uses: what is discovered, and secrets. */
+  #claim(built: BuiltListener, onReady: () => void): CompoundClaim {
+    const claim = new CompoundClaim(onReady);
+    this.#discovery?.dynamic.claim(built, claim);
+    const secrets = listenerSecretNames(built.model);
+    if (secrets.length > 0) claim.add((onThere) => this.#claimSecrets(secrets, onThere));
+    return claim;
+  }
+
+  #claimSecrets(names: readonly string[], onReady: () => void): SecretClaim {
+    const { secretSources } = this.#resources;
+    return this.#secrets.claim(
+      names.flatMap((name) => secretSources.find(name) ?? []),
+      onReady,
+    );
+  }
+
+  #administered(): AdministeredServer {
+    return {
+      clock: this.#clock,
+      options: this.#start.options,
+      concurrency: this.#concurrency,
+      log: this.#start.log,
+      aggregator: this.#aggregator,
+      clusters: this.#clusters,
+      listeners: this.#listeners,
+      secrets: this.#secrets,
+      loaded: () => this.#loaded,
+      loadedMs: () => this.#loadedMs,
+      fleet: () => this.#fleet,
+      dynamic: () => this.#discovery?.dynamic,
+      certificates: () => this.#certificateReport,
+      shownState: () => (this.#healthCheckFailing ? 'DRAINING' : this.#state),
+      isInitializing: () => this.#state === 'PRE_INITIALIZING' || this.#state === 'INITIALIZING',
+      uptimeMs: () => this.#serverStats.uptimeMs,
+      reopenLogs: () => this.reopenLogs(),
+      applyRuntime: () => this.#applyRuntime(),
+      lifecycle: this.#lifecycle(),
+    };
+  }
+
+  #lifecycle(): LifecycleControl {
+    return {
+      failHealthChecks: (fail) => {
+        this.#healthCheckFailing = fail;
+        this.#setState(this.#state);
+        this.#fleet?.setHealthCheckFailing(fail);
+      },
+      drainListeners: ({ graceful, inboundOnly, skipExit }) => {
+        if (this.#fleet === undefined) return 'the workers have not been started yet';
+        void this.#drainListeners(graceful, inboundOnly, skipExit);
+        return undefined;
+      },
+      quit: () => void this.close(),
+    };
   }
 
   async #applyClusters(): Promise<void> {
@@ -484,13 +485,13 @@ export class Server implements AsyncDisposable {
   async #applySecrets(): Promise<void> {
     const secrets = await this.#secrets.update(this.#resources.secrets);
     this.#certificates = undefined;
-    this.#transports.apply(secrets);
+    this.#discovery?.applySecrets(secrets);
     if (secrets.set.length > 0) await this.#fleet?.apply({ secrets });
   }
 
   /** Secrets go after the clusters that used them; listeners have let go of them by then. */
   #pruneSecrets(): void {
-    if (this.#retiring.size > 0) return;
+    if (this.#staticClusters.isRetiring) return;
     const secrets = this.#secrets.prune();
     if (secrets.remove.length > 0) void this.#fleet?.apply({ secrets });
   }
@@ -539,128 +540,7 @@ export class Server implements AsyncDisposable {
 
   #setState(state: ServerStateName): void {
     this.#state = state;
-    this.#serverStats.set(SERVER.state, STATE_NUMBERS[state]);
-    this.#serverStats.set(SERVER.live, state === 'LIVE' && !this.#healthCheckFailing ? 1 : 0);
-  }
-
-  #refreshStats(): void {
-    const memory = process.memoryUsage();
-    const stats = this.#serverStats;
-    stats.set(SERVER.uptime, Math.floor((this.#clock.monotonic() - this.#startedMs) / 1000));
-    stats.set(SERVER.memory_allocated, memory.heapUsed + memory.external);
-    stats.set(SERVER.memory_heap_size, memory.heapTotal + memory.external);
-    stats.set(SERVER.memory_physical_size, memory.rss);
-    this.#refreshCertificateStats();
-  }
-
-  #refreshCertificateStats(): void {
-    const stats = this.#serverStats;
-    const { firstExpiryMs, firstOcspExpiryMs } = this.#certificateReport;
-    const left = (ms: number, unitMs: number): number => Math.max(0, Math.floor((ms - this.#clock.epoch()) / unitMs));
-    stats.set(SERVER.days_until_first_cert_expiring, firstExpiryMs === undefined ? NEVER : left(firstExpiryMs, DAY_MS));
-    stats.set(
-      SERVER.seconds_until_first_ocsp_response_expiring,
-      firstOcspExpiryMs === undefined ? 0 : left(firstOcspExpiryMs, 1000),
-    );
-  }
-
-  /** The configuration as it stands now. */
-  #configDump(): ConfigDumpSource {
-    const bootstrap = staticConfigDump(
-      this.#loaded,
-      this.#loadedMs,
-      () => this.#fleet?.snapshot.hosts.values() ?? [],
-      this.#secrets,
-    );
-    const { registry: types } = this.#loaded;
-    return dynamicConfigDump(bootstrap, { types, dynamic: this.#dynamic, listeners: this.#listeners });
-  }
-
-  /** What the admin pages see of this server. */
-  #sources(): AdminSources {
-    const dump = (): ConfigDumpSource => this.#configDump();
-    const { options, log } = this.#start;
-    // Loaded with the first scrape: its modules are a good part of the time to start.
-    let metrics: Promise<{ metrics(): Promise<string> }> | undefined;
-    return {
-      server: {
-        state: () => (this.#healthCheckFailing ? 'DRAINING' : this.#state),
-        version: `${'0'.repeat(40)}/${ENVOY_VERSION}/Clean/RELEASE/OpenSSL`,
-        uptimeMs: () => this.#clock.monotonic() - this.#startedMs,
-        commandLineOptions: () => commandLineOptions(options, this.#concurrency),
-        node: () => serverNode(this.#loaded.bootstrap.node),
-        unreadyTargets: () => this.#unreadyTargets(),
-      },
-      stats: this.#aggregator,
-      flushStatsOnAdmin: this.#loaded.bootstrap.statsFlush.case === 'statsFlushOnAdmin',
-      processMetrics: async () => {
-        metrics ??= import('../telemetry/prometheus-process.ts').then((module) => module.createProcessMetrics());
-        return (await metrics).metrics();
-      },
-      clusters: { clusters: () => this.#clusters.statuses() },
-      listeners: {
-        listeners: () => Object.entries(this.listeners).map(([name, addresses]) => ({ name, addresses })),
-      },
-      certificates: { contexts: () => this.#certificateReport.contexts, now: () => this.#clock.epoch() },
-      configDump: {
-        get registry() {
-          return dump().registry;
-        },
-        bootstrap: () => dump().bootstrap(),
-        clusters: () => dump().clusters(),
-        listeners: () => dump().listeners(),
-        routes: () => dump().routes(),
-        extensions: () => dump().extensions?.() ?? [],
-        endpoints: () => dump().endpoints(),
-        secrets: () => dump().secrets(),
-      },
-      logging: {
-        levels: () => log.levels(),
-        setLevel: (name, level) => {
-          if (!log.setLevel(level, name)) return false;
-          this.#fleet?.setLogLevel(level, name);
-          return true;
-        },
-        setAllLevels: (level) => {
-          log.setLevel(level);
-          this.#fleet?.setLogLevel(level);
-        },
-        reopenLogs: () => this.reopenLogs(),
-      },
-      runtime: {
-        layers: () => this.#loaded.runtime.names,
-        entries: () => this.#runtimeEntries(),
-        modify: (overrides) => {
-          if (!this.#loaded.runtime.modify(Object.fromEntries(overrides))) return false;
-          this.#applyRuntime();
-          return true;
-        },
-      },
-      lifecycle: {
-        failHealthChecks: (fail) => {
-          this.#healthCheckFailing = fail;
-          this.#setState(this.#state);
-          this.#fleet?.setHealthCheckFailing(fail);
-        },
-        drainListeners: ({ graceful, inboundOnly, skipExit }) => {
-          if (this.#fleet === undefined) return 'the workers have not been started yet';
-          void this.#drainListeners(graceful, inboundOnly, skipExit);
-          return undefined;
-        },
-        quit: () => void this.close(),
-      },
-    };
-  }
-
-  /** By init manager, in Envoy's words. */
-  #unreadyTargets(): { name: string; targets: readonly string[] }[] {
-    if (this.#state !== 'PRE_INITIALIZING' && this.#state !== 'INITIALIZING') return [];
-    const targets = [
-      ...this.#clusters.warmingNames.map((name) => `target Cluster-init-target ${name}`),
-      ...this.#dynamic.waitingFor,
-      ...this.#listeners.waitingFor(),
-    ];
-    return targets.length === 0 ? [] : [{ name: 'init manager Server', targets }];
+    this.#serverStats.setState(state, this.#healthCheckFailing);
   }
 
   /** Stops listeners now, or after the drain time with `graceful`, asking connections to end until then. */
@@ -677,13 +557,5 @@ export class Server implements AsyncDisposable {
       void this.#fleet?.drain({ inboundOnly, graceful: false, stop: false });
       this.#listenerStats.add(LISTENERS.listener_stopped, stopped);
     });
-  }
-
-  *#runtimeEntries(): Generator<readonly [string, { readonly layers: readonly string[]; readonly final: string }]> {
-    const { runtime } = this.#loaded;
-    for (const [key, value] of Object.entries(runtime.merged())) {
-      const layers = runtime.valuesOf(key).map((each) => (each === undefined ? '' : rawRuntimeValue(each)));
-      yield [key, { layers, final: rawRuntimeValue(value) }];
-    }
   }
 }
