@@ -17,9 +17,10 @@ import { ExtendedListener } from './extended-listener.ts';
 import type { ProcessLog } from '../telemetry/log.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';
 import { CdsApi, type ClusterSink } from '../xds/cds-api.ts';
+import type { LatchClaim } from '../xds/claim-latch.ts';
 import { EcdsApi } from '../xds/ecds-api.ts';
 import { LdsApi, type ListenerSink } from '../xds/lds-api.ts';
-import { RdsApi, type RouteClaim } from '../xds/rds-api.ts';
+import { RdsApi } from '../xds/rds-api.ts';
 import type { ResourceDecoder } from '../xds/resource-decoder.ts';
 import { SrdsApi } from '../xds/srds-api.ts';
 import { RtdsApi, type RtdsApiOptions } from '../xds/rtds-api.ts';
@@ -234,7 +235,7 @@ export class DynamicConfig {
   }
 }
 
-function describedClaim(claim: RouteClaim, target: string): ListenerClaim {
+function describedClaim(claim: LatchClaim, target: string): ListenerClaim {
   return {
     get isReady() {
       return claim.isReady;

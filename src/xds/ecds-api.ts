@@ -9,6 +9,7 @@ import type { ExtensionReference } from '../config/listener-extensions.ts';
 import type { Clock } from '../lib/clock.ts';
 import { EXTENSION_DISCOVERY_STATS } from '../telemetry/stats/extension-discovery-stats.ts';
 import { sanitizeStatName, type StatBlock, type StatsScope } from '../telemetry/stats/stats.ts';
+import { ClaimLatch, type LatchClaim } from './claim-latch.ts';
 import type { ResourceDecoder } from './resource-decoder.ts';
 import { RESOURCE_TYPES } from './resource-type.ts';
 import type { ResourceUpdate } from './resource-update.ts';
@@ -37,12 +38,9 @@ export interface ExtensionUser {
 }
 
 /** A use of a discovered config. */
-export interface ExtensionClaim {
-  readonly isReady: boolean;
+export interface ExtensionClaim extends LatchClaim {
   /** The config as it is now: what has come, else the default. Undefined: there is none. */
   readonly config: Any | undefined;
-  /** Idempotent. */
-  close(): void;
 }
 
 /** A config as it was last accepted, for `/config_dump`. */
@@ -64,7 +62,7 @@ interface Entry {
   bytes: Uint8Array | undefined;
   accepted: DiscoveredExtension | undefined;
   config: Any | undefined;
-  isReady: boolean;
+  readonly latch: ClaimLatch;
 }
 
 /** Configs of filters that are delivered apart from their listeners (ECDS), subscribed to while some listener uses them. */
@@ -86,22 +84,17 @@ export class EcdsApi {
     const key = `${reference.kind} ${reference.name}`;
     const entry = this.#entries.get(key) ?? this.#open(key, reference);
     entry.users.add(user);
-    let closed = false;
+    const claim = entry.latch.claim(() => user.onReady());
     return {
       get isReady() {
-        return entry.isReady || reference.appliesDefault;
+        return claim.isReady || reference.appliesDefault;
       },
       get config() {
         return entry.config ?? reference.defaultConfig;
       },
       close: () => {
-        if (closed) return;
-        closed = true;
         entry.users.delete(user);
-        if (entry.users.size > 0 || this.#entries.get(key) !== entry) return;
-        this.#entries.delete(key);
-        entry.subscription?.close();
-        entry.scope.release();
+        claim.close();
       },
     };
   }
@@ -125,7 +118,7 @@ export class EcdsApi {
       bytes: undefined,
       accepted: undefined,
       config: undefined,
-      isReady: false,
+      latch: new ClaimLatch(() => this.#close(entry)),
     };
     this.#entries.set(key, entry);
     entry.subscription = subscriber.subscribe(source, {
@@ -133,13 +126,20 @@ export class EcdsApi {
       names: [name],
       stats: scope,
       onUpdate: (update) => this.#onUpdate(entry, update),
-      onFetchTimeout: () => this.#setReady(entry),
+      onFetchTimeout: () => entry.latch.setReady(),
       onRejected: () => {
         entry.block.inc(AT.config_fail);
-        this.#setReady(entry);
+        entry.latch.setReady();
       },
     });
     return entry;
+  }
+
+  #close(entry: Entry): void {
+    if (this.#entries.get(entry.key) !== entry) return;
+    this.#entries.delete(entry.key);
+    entry.subscription?.close();
+    entry.scope.release();
   }
 
   async #onUpdate(entry: Entry, { set, removed, version }: ResourceUpdate): Promise<string> {
@@ -170,7 +170,7 @@ export class EcdsApi {
       versionInfo: resource.version === '' ? version : resource.version,
       lastUpdatedMs: this.#options.clock.epoch(),
     };
-    this.#setReady(entry);
+    entry.latch.setReady();
     return '';
   }
 
@@ -187,12 +187,5 @@ export class EcdsApi {
     entry.block.inc(AT.config_reload);
     await Promise.all(users.filter((user) => entry.users.has(user)).map((user) => user.commit()));
     return '';
-  }
-
-  #setReady(entry: Entry): void {
-    if (entry.isReady) return;
-    entry.isReady = true;
-    const users = [...entry.users];
-    for (const user of users) user.onReady();
   }
 }

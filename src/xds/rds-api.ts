@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { ProcessLog } from '../telemetry/log.ts';
 import { ROUTE_DISCOVERY_STATS } from '../telemetry/stats/route-discovery-stats.ts';
 import { sanitizeStatName, type StatBlock, type StatsScope } from '../telemetry/stats/stats.ts';
+import { ClaimLatch, type LatchClaim } from './claim-latch.ts';
 import { problemText, reportUnsupportedOf } from './resource-problems.ts';
 import type { ResourceDecoder } from './resource-decoder.ts';
 import { RESOURCE_TYPES } from './resource-type.ts';
@@ -29,14 +30,6 @@ export interface RdsApiOptions {
   build(message: RouteConfiguration, problems: Problems): RouteConfigModel;
   /** Hands a delta to the workers. */
   apply(delta: SnapshotDelta): Promise<unknown>;
-}
-
-/** A use of a route configuration. */
-export interface RouteClaim {
-  /** It has come, or nobody is to wait for it any longer; `onReady` won't be called. */
-  readonly isReady: boolean;
-  /** Idempotent. */
-  close(): void;
 }
 
 /** A route configuration as it was last accepted, for `/config_dump`. */
@@ -61,13 +54,11 @@ interface Entry {
   readonly statPrefix: string;
   readonly scope: StatsScope;
   readonly block: StatBlock;
-  readonly waiting: Set<() => void>;
+  /** Open when the virtual hosts that are delivered apart have come as well. */
+  readonly latch: ClaimLatch;
   subscription: Subscription | undefined;
-  claims: number;
   /** The first answer has come, or isn't waited for. */
   isHeard: boolean;
-  /** The virtual hosts that are delivered apart as well. */
-  isReady: boolean;
   bytes: Uint8Array | undefined;
   message: RouteConfiguration | undefined;
   virtualHosts: VirtualHosts | undefined;
@@ -93,22 +84,9 @@ export class RdsApi {
   }
 
   /** Subscribes, unless it is subscribed already. `onReady` is called once, never inside of the call. */
-  claim(reference: RouteReference, onReady: () => void): RouteClaim {
+  claim(reference: RouteReference, onReady: () => void): LatchClaim {
     const entry = this.#entries.get(reference.name) ?? this.#open(reference);
-    entry.claims++;
-    if (!entry.isReady) entry.waiting.add(onReady);
-    let closed = false;
-    return {
-      get isReady() {
-        return entry.isReady;
-      },
-      close: () => {
-        if (closed) return;
-        closed = true;
-        entry.waiting.delete(onReady);
-        if (--entry.claims === 0) this.#close(entry);
-      },
-    };
+    return entry.latch.claim(onReady);
   }
 
   close(): void {
@@ -128,11 +106,9 @@ export class RdsApi {
       statPrefix,
       scope,
       block: scope.block(ROUTE_DISCOVERY_STATS),
-      waiting: new Set(),
+      latch: new ClaimLatch(() => this.#close(entry)),
       subscription: undefined,
-      claims: 0,
       isHeard: false,
-      isReady: false,
       bytes: undefined,
       message: undefined,
       virtualHosts: undefined,
@@ -258,10 +234,6 @@ export class RdsApi {
 
   #setReady(entry: Entry): void {
     entry.isHeard = true;
-    if (entry.isReady || entry.virtualHosts?.isHeard === false) return;
-    entry.isReady = true;
-    const waiting = [...entry.waiting];
-    entry.waiting.clear();
-    for (const onReady of waiting) onReady();
+    if (entry.virtualHosts?.isHeard !== false) entry.latch.setReady();
   }
 }

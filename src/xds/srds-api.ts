@@ -8,7 +8,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { ProcessLog } from '../telemetry/log.ts';
 import { SCOPED_ROUTE_STATS } from '../telemetry/stats/route-discovery-stats.ts';
 import { sanitizeStatName, type StatBlock, type StatsScope } from '../telemetry/stats/stats.ts';
-import type { RdsApi, RouteClaim } from './rds-api.ts';
+import { ClaimLatch, type LatchClaim } from './claim-latch.ts';
+import type { RdsApi } from './rds-api.ts';
 import type { ResourceDecoder } from './resource-decoder.ts';
 import { problemText } from './resource-problems.ts';
 import { RESOURCE_TYPES } from './resource-type.ts';
@@ -32,7 +33,7 @@ export interface SrdsApiOptions {
 
 interface Scope {
   readonly model: RouteScopeModel;
-  readonly claim: RouteClaim;
+  readonly claim: LatchClaim;
 }
 
 interface Entry {
@@ -40,16 +41,12 @@ interface Entry {
   readonly reference: ScopeReference;
   readonly statsScope: StatsScope;
   readonly block: StatBlock;
-  readonly waiting: Set<() => void>;
+  readonly latch: ClaimLatch;
   /** Scopes by the names of their resources. */
   scopes: Map<string, Scope>;
   subscription: Subscription | undefined;
-  claims: number;
   /** The first answer has come, or isn't waited for. */
   isHeard: boolean;
-  /** Route configurations of the first answer that have not come yet. */
-  missing: number;
-  isReady: boolean;
 }
 
 /**
@@ -66,23 +63,10 @@ export class SrdsApi {
   }
 
   /** Uses the scopes from now on. `onReady` is called once, never inside of the call, when they and their routes have come. */
-  claim(reference: ScopeReference, onReady: () => void): RouteClaim {
+  claim(reference: ScopeReference, onReady: () => void): LatchClaim {
     const key = reference.key!;
     const entry = this.#entries.get(key) ?? this.#open(key, reference);
-    entry.claims++;
-    if (!entry.isReady) entry.waiting.add(onReady);
-    let closed = false;
-    return {
-      get isReady() {
-        return entry.isReady;
-      },
-      close: () => {
-        if (closed) return;
-        closed = true;
-        entry.waiting.delete(onReady);
-        if (--entry.claims === 0) this.#close(entry);
-      },
-    };
+    return entry.latch.claim(onReady);
   }
 
   close(): void {
@@ -100,13 +84,10 @@ export class SrdsApi {
       reference,
       statsScope,
       block: statsScope.block(SCOPED_ROUTE_STATS),
-      waiting: new Set(),
+      latch: new ClaimLatch(() => this.#close(entry)),
       scopes: new Map(),
       subscription: undefined,
-      claims: 0,
       isHeard: false,
-      missing: 0,
-      isReady: false,
     };
     this.#entries.set(key, entry);
     entry.subscription = subscriber.subscribe(reference.source!, {
@@ -159,11 +140,7 @@ export class SrdsApi {
         former.delete(name);
         continue;
       }
-      const claim = routes.claim({ name: model.routeConfigName, source, statPrefix }, () => {
-        entry.missing--;
-        this.#tryReady(entry);
-      });
-      if (!claim.isReady) entry.missing++;
+      const claim = routes.claim({ name: model.routeConfigName, source, statPrefix }, () => this.#tryReady(entry));
       entry.scopes.set(name, { model, claim });
     }
     entry.block.inc(AT.config_reload);
@@ -172,10 +149,7 @@ export class SrdsApi {
     entry.block.set(AT.active_scopes, models.size);
     await this.#send({ scopes: { set: [{ name: entry.key, scopes: [...models.values()] }], remove: [] } });
     // Scopes have let go of them by now.
-    for (const { claim } of former.values()) {
-      if (!claim.isReady && entry.missing > 0) entry.missing--;
-      claim.close();
-    }
+    for (const { claim } of former.values()) claim.close();
   }
 
   #heard(entry: Entry): void {
@@ -183,12 +157,11 @@ export class SrdsApi {
     this.#tryReady(entry);
   }
 
+  /** Ready is who has heard of the scopes, and of the routes of each. */
   #tryReady(entry: Entry): void {
-    if (entry.isReady || !entry.isHeard || entry.missing > 0) return;
-    entry.isReady = true;
-    const waiting = [...entry.waiting];
-    entry.waiting.clear();
-    for (const onReady of waiting) onReady();
+    if (!entry.isHeard) return;
+    for (const { claim } of entry.scopes.values()) if (!claim.isReady) return;
+    entry.latch.setReady();
   }
 
   async #send(delta: SnapshotDelta): Promise<void> {
