@@ -1,5 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
+import { setFlagsFromString } from 'node:v8';
+
+// bin/outrigger starts this thread with a small young generation. The flag would go before what workers ask for.
+setFlagsFromString('--max-semi-space-size=0');
 
 // Keeps the compiled modules on disk, where that is possible.
 enableCompileCache();

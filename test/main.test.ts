@@ -194,6 +194,31 @@ describe('bin/outrigger', () => {
     ]);
   });
 
+  test('keeps the young generation of the main thread small, and lets that of a worker grow', async () => {
+    const probe = file(
+      'young-generation.mjs',
+      `import { isMainThread } from 'node:worker_threads';
+       import { getHeapSpaceStatistics } from 'node:v8';
+       const size = () => getHeapSpaceStatistics().find((space) => space.space_name === 'new_space').space_size;
+       const recent = [];
+       let most = 0;
+       for (let i = 0; i < 200_000; i++) {
+         recent[i % 2_000] = new Array(64).fill(i);
+         if (i % 2_000 === 0) most = Math.max(most, size());
+       }
+       console.log(isMainThread ? 'main' : 'worker', Math.ceil(most / 2 ** 20));`,
+    );
+    const child = spawn(OUTRIGGER, ['-c', file('empty.yaml', '{}'), '--concurrency', '1', '-l', 'off'], {
+      env: { ...process.env, OUTRIGGER_NODE_OPTIONS: `--import=${probe}` },
+    });
+    let out = '';
+    for await (const chunk of child.stdout) if ((out += String(chunk)).includes('worker')) break;
+    child.kill();
+    const most = Object.fromEntries(out.split('\n').map((line) => line.split(' '))) as Record<string, string>;
+    expect(Number(most['main'])).toBeLessThanOrEqual(6);
+    expect(Number(most['worker'])).toBeGreaterThan(10);
+  });
+
   test('in an installed package it runs the compiled code; the started pid is the proxy', async () => {
     const root = installedPackage('console.log(process.pid, ...process.argv.slice(2))');
     const environment = { ...process.env, OUTRIGGER_NODE: process.execPath };

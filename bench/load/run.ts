@@ -1,5 +1,6 @@
-// npm run bench [-- --rounds N --seconds N --warm-up N --case TEXT --peer a,b --write]
+// npm run bench [-- --rounds N --seconds N --warm-up N --case TEXT --peer a,b --base DIR --write]
 // Measures CPU per request of Outrigger beside its peers, interleaved, each pinned to core 0; see docs/benchmarks.md.
+// --base: another checkout of Outrigger, measured beside this one as `base`.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import { CASES, type BenchCase } from './cases.ts';
 import { makeCertificates } from './certificates.ts';
 import { load } from './generators/generator.ts';
 import type { LoadResult } from './generators/load-result.ts';
+import { envoyLike } from './peers/envoy-like.ts';
 import { PEERS } from './peers/peers.ts';
 import { BenchProcess } from './process.ts';
 import { renderReport, type CaseReport, type Row } from './report.ts';
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     'warm-up': { type: 'string', default: '6' },
     case: { type: 'string', default: '' },
     peer: { type: 'string', default: '' },
+    base: { type: 'string', default: '' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -27,6 +30,7 @@ const seconds = Number(values.seconds);
 const cases = CASES.filter(({ name }) => name.includes(values.case));
 const wanted = values.peer === '' ? undefined : values.peer.split(',');
 const peers = PEERS.filter(({ name }) => wanted === undefined || wanted.includes(name));
+if (values.base !== '') peers.splice(1, 0, envoyLike('base', join(values.base, 'bin/outrigger')));
 const MiB = 1024 * 1024;
 const warmUpSeconds = Number(values['warm-up']);
 /** Below the range that the system takes ports for outgoing connections from. */
