@@ -6,8 +6,10 @@ import {
   Bootstrap_DynamicResourcesSchema,
   Bootstrap_StaticResourcesSchema,
   BootstrapSchema,
+  ClusterManagerSchema,
 } from '../api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import type { TypeRegistry } from '../api/type-registry.ts';
+import { CERTIFICATE_AUTHORITY } from './builders/certificate-authority.ts';
 import { buildOverloadManager, type OverloadModel } from './builders/overload-manager.ts';
 import type { Problems } from './problem.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
@@ -18,6 +20,7 @@ const SUPPORTED = [
   'node',
   'static_resources',
   'dynamic_resources',
+  'cluster_manager',
   'admin',
   'application_log_config',
   'default_regex_engine',
@@ -32,8 +35,11 @@ const SUPPORTED = [
   'memory_allocator_manager',
   'perf_tracing_file_path',
 ];
-/** Readies Envoy for internal listeners, which are refused where they are configured. */
-const INTERNAL_LISTENER = 'envoy.extensions.bootstrap.internal_listener.v3.InternalListener';
+const EXTENSIONS: ReadonlySet<string> = new Set([
+  // Readies Envoy for internal listeners, which are refused where they are configured.
+  'envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
+  CERTIFICATE_AUTHORITY,
+]);
 const GOOGLE_RE2 = 'envoy.extensions.regex_engines.v3.GoogleRE2';
 
 /**
@@ -54,12 +60,19 @@ export function checkBootstrap(
       ['lds_config', 'cds_config', 'ads_config'],
       problems.at('dynamic_resources'),
     );
+  if (bootstrap.clusterManager !== undefined)
+    reportUnsupported(
+      ClusterManagerSchema,
+      bootstrap.clusterManager,
+      ['load_stats_config'],
+      problems.at('cluster_manager'),
+    );
   if (bootstrap.admin !== undefined) checkAdmin(bootstrap.admin, problems.at('admin'));
   if (bootstrap.statsFlushInterval !== undefined && bootstrap.statsFlush.case !== undefined)
     problems.at('stats_flush_interval').error('only one of stats_flush_interval or stats_flush_on_admin can be set');
   checkRegexEngine(bootstrap.defaultRegexEngine?.typedConfig, problems.at('default_regex_engine'));
   for (const [index, { name, typedConfig }] of bootstrap.bootstrapExtensions.entries())
-    if (typedConfig === undefined || unpackAny(types, typedConfig).typeName !== INTERNAL_LISTENER)
+    if (typedConfig === undefined || !EXTENSIONS.has(unpackAny(types, typedConfig).typeName))
       problems
         .at('bootstrap_extensions')
         .at(index)

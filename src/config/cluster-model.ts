@@ -259,6 +259,8 @@ export interface AssignmentModel {
   readonly weightedPriorityHealth: boolean;
   /** See HostSetModel. */
   readonly dropOverload: number;
+  /** What load reports call what was refused so; '' if nothing is. */
+  readonly dropCategory: string;
   /** How long it holds without another (`endpoint_stale_after`); 0 = for ever. Only discovery looks at it. */
   readonly staleAfterMs: number;
 }

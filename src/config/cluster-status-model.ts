@@ -12,6 +12,16 @@ export interface ClusterStatus {
   /** Undefined without outlier detection. -1 = not enough requests. */
   readonly outlier: OutlierRates | undefined;
   readonly hosts: readonly HostStatus[];
+  readonly drops: RequestDrops;
+}
+
+/** Requests that no host got, since the cluster came up, over all workers. */
+export interface RequestDrops {
+  readonly total: number;
+  /** Those of them that the control plane wanted refused (`drop_overloads`). */
+  readonly overload: number;
+  /** What it calls them. */
+  readonly category: string;
 }
 
 export interface BreakerLimits {

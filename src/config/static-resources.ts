@@ -1,6 +1,8 @@
+import type { GrpcService } from '../api/generated/envoy/config/core/v3/grpc_service_pb.js';
 import type { LoadedBootstrap } from './bootstrap.ts';
 import { withPositions } from './bootstrap.ts';
 import { buildCluster } from './builders/cluster.ts';
+import { buildLoadStats } from './builders/load-stats.ts';
 import { buildStatsConfig } from './builders/stats-config.ts';
 import { buildListenerResource, type BuiltListener } from './built-listener.ts';
 import type { BuiltCluster } from './cluster-model.ts';
@@ -21,6 +23,8 @@ export interface StaticResources {
   /** Where what is discovered later finds the static secrets, and declares what it uses. */
   readonly secretSources: SecretSources;
   readonly stats: StatsConfigModel;
+  /** Whom to tell where requests went; undefined: nobody. */
+  readonly loadStats: GrpcService | undefined;
   /** All problems: the bootstrap's own, and those that the builders found. */
   readonly problems: readonly Problem[];
 }
@@ -40,6 +44,11 @@ export async function buildStaticResources(
   const messages = bootstrap.staticResources;
   const discovery = configSourceContext(bootstrap, types);
   checkDynamicResources(loaded, discovery, found);
+  const loadStats = buildLoadStats(
+    bootstrap.clusterManager?.loadStatsConfig,
+    discovery,
+    found.at('cluster_manager').at('load_stats_config'),
+  );
   const secrets = new SecretSources({
     types,
     secrets: messages?.secrets ?? [],
@@ -67,7 +76,7 @@ export async function buildStaticResources(
     // What couldn't be read has been reported; that it is missing now is no news.
     ...withPositions(found.list, loaded.locate).filter(({ path }) => !unreadable.has(path)),
   ];
-  return { clusters, listeners, secrets: secrets.declared, secretSources: secrets, stats, problems };
+  return { clusters, listeners, secrets: secrets.declared, secretSources: secrets, stats, loadStats, problems };
 }
 
 /** The sources of what the bootstrap itself asks for. */

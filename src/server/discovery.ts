@@ -1,11 +1,14 @@
 import type { ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
+import type { ClusterStatus } from '../config/cluster-status-model.ts';
 import type { SecretModel } from '../config/secret-model.ts';
 import type { ResourceDelta } from '../config/snapshot.ts';
 import type { StaticResources } from '../config/static-resources.ts';
 import type { Random } from '../lib/random.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';
-import { discoveryNode } from '../xds/discovery-node.ts';
+import { CertificateIssuer } from '../xds/certificates/certificate-issuer.ts';
+import { discoveryNode, LOAD_REPORT_FEATURES } from '../xds/discovery-node.ts';
 import { EdsApi } from '../xds/eds-api.ts';
+import type { LoadReporter } from '../xds/load-report.ts';
 import { ResourceDecoder } from '../xds/resource-decoder.ts';
 import type { Subscription, SubscriptionTarget } from '../xds/subscription.ts';
 import { XdsSources, type Subscriber } from '../xds/xds-sources.ts';
@@ -15,6 +18,7 @@ import { userAgent } from './user-agent.ts';
 
 export interface DiscoveryOptions extends Omit<DynamicConfigOptions, 'subscriber' | 'decoder'> {
   readonly resources: StaticResources;
+  readonly clusters: DynamicConfigOptions['clusters'] & { statuses(): Iterable<ClusterStatus> };
   readonly random: Random;
   /** The main thread's root scope. */
   readonly stats: StatsScope;
@@ -29,10 +33,15 @@ export class Discovery implements Subscriber {
   readonly endpoints: EdsApi;
   readonly #transports: ControlPlaneTransports;
   readonly #sources: XdsSources;
+  readonly #options: DiscoveryOptions;
+  #loads: Promise<LoadReporter | undefined> | undefined = undefined;
+  #closed = false;
 
   constructor(options: DiscoveryOptions) {
+    this.#options = options;
     const { loaded, resources, clock, random, stats, log } = options;
     const { registry: types, validator, bootstrap } = loaded;
+    const { certificateAuthority } = resources;
     const clusters = new Map(resources.clusters.map((built) => [built.model.name, built]));
     this.#transports = new ControlPlaneTransports({ clock, log, stats });
     this.#sources = new XdsSources({
@@ -45,14 +54,26 @@ export class Discovery implements Subscriber {
       random,
       log,
       stats,
+      ...(certificateAuthority !== undefined && {
+        own: (channels) =>
+          new CertificateIssuer({
+            model: certificateAuthority,
+            channel: channels.get(certificateAuthority.service),
+            clock,
+            random,
+            log,
+            stats,
+          }),
+      }),
     });
     this.endpoints = new EdsApi({ subscriber: this, types, validator, log });
     this.dynamic = new DynamicConfig({ ...options, subscriber: this, decoder: new ResourceDecoder(types, validator) });
   }
 
-  /** Asks for what is subscribed to by now, in that order. */
+  /** Asks for what is subscribed to by now, in that order, and begins to report loads. Idempotent. */
   start(): void {
     this.#sources.start();
+    this.#loads ??= this.#reportLoads();
   }
 
   subscribe(config: ConfigSource, target: SubscriptionTarget): Subscription {
@@ -65,7 +86,26 @@ export class Discovery implements Subscriber {
   }
 
   close(): void {
+    this.#closed = true;
+    void this.#loads?.then((reporter) => reporter?.close());
     this.#sources.close();
     this.#transports.close();
+  }
+
+  async #reportLoads(): Promise<LoadReporter | undefined> {
+    const { resources, loaded, clock, stats, log, clusters } = this.#options;
+    if (resources.loadStats === undefined) return undefined;
+    const { LoadReporter } = await import('../xds/load-report.ts');
+    if (this.#closed) return undefined;
+    const reporter = new LoadReporter({
+      channel: this.#sources.channels.get(resources.loadStats),
+      node: discoveryNode(loaded.bootstrap.node, userAgent(), LOAD_REPORT_FEATURES),
+      clock,
+      stats,
+      log,
+      clusters: () => clusters.statuses(),
+    });
+    reporter.open();
+    return reporter;
   }
 }

@@ -389,7 +389,8 @@ export class Server implements AsyncDisposable {
   async #openDiscovery(): Promise<void> {
     const loaded = this.#loaded;
     const resources = this.#resources;
-    if (this.#discovery !== undefined || !usesDiscovery(loaded, resources)) return;
+    if (this.#discovery !== undefined) return;
+    if (!usesDiscovery(loaded, resources) && resources.loadStats === undefined) return;
     const { Discovery } = await import('./discovery.ts');
     const { log } = this.#start;
     this.#discovery = new Discovery({

@@ -18,11 +18,18 @@ export interface UserAgent {
   }[];
 }
 
+const SEND_ALL_CLUSTERS = 'envoy.lrs.supports_send_all_clusters';
 /** As Envoy has them; control planes look for these names. */
-const CLIENT_FEATURES = ['envoy.lb.does_not_support_overprovisioning', 'envoy.lrs.supports_send_all_clusters'];
+const CLIENT_FEATURES = ['envoy.lb.does_not_support_overprovisioning', SEND_ALL_CLUSTERS];
+/** Those that a load-reporting server is told of. */
+export const LOAD_REPORT_FEATURES: readonly string[] = [SEND_ALL_CLUSTERS];
 
 /** The bootstrap's node, with what Envoy adds to it before control planes get to see it. */
-export function discoveryNode(node: Node | undefined, { version, metadata, extensions }: UserAgent): Node {
+export function discoveryNode(
+  node: Node | undefined,
+  { version, metadata, extensions }: UserAgent,
+  features: readonly string[] = CLIENT_FEATURES,
+): Node {
   const [majorNumber = 0, minorNumber = 0, patch = 0] = version.split('.').map(Number);
   const made = node === undefined ? create(NodeSchema) : clone(NodeSchema, node);
   made.userAgentName = 'envoy';
@@ -37,6 +44,6 @@ export function discoveryNode(node: Node | undefined, { version, metadata, exten
       typeUrls: [...extension.typeUrls],
     }),
   );
-  for (const feature of CLIENT_FEATURES) if (!made.clientFeatures.includes(feature)) made.clientFeatures.push(feature);
+  for (const feature of features) if (!made.clientFeatures.includes(feature)) made.clientFeatures.push(feature);
   return made;
 }

@@ -146,6 +146,7 @@ export function clusterStatus(name: string, hosts: HostStatus[], more: Partial<C
     breakers: { default: limits, high: limits },
     outlier: undefined,
     hosts,
+    drops: { total: 0, overload: 0, category: '' },
     ...more,
   };
 }

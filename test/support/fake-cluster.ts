@@ -92,6 +92,8 @@ export class FakeCluster implements Cluster {
   model: ClusterModel;
   hosts: FakeHost[] = [new FakeHost('10.1.0.1:80')];
   dropOverload = 0;
+  /** Of each request that was dropped, whether it was for `dropOverload`. */
+  readonly drops: boolean[] = [];
   #next = 0;
   readonly #responses: ResponseStats;
 
@@ -136,6 +138,10 @@ export class FakeCluster implements Cluster {
 
   breaker(): CircuitBreaker {
     return this.breakerOf;
+  }
+
+  countDrop(overload: boolean): void {
+    this.drops.push(overload);
   }
 
   chargeResponse(status: number, internal: boolean, canary: boolean): void {

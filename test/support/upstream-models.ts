@@ -119,6 +119,7 @@ export function assignment(
     overprovisioningFactor: 1.4,
     weightedPriorityHealth: false,
     dropOverload: 0,
+    dropCategory: '',
     staleAfterMs: 0,
   };
 }

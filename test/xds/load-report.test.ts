@@ -50,7 +50,8 @@ const host = (port: number, zone: string, counts: Counts, priority = 0): HostSta
 });
 
 const limits = { maxConnections: 1, maxPendingRequests: 1, maxRequests: 1, maxRetries: 1 };
-const cluster = (name: string, hosts: readonly HostStatus[]): ClusterStatus => ({
+const NO_DROPS = { total: 0, overload: 0, category: '' };
+const cluster = (name: string, hosts: readonly HostStatus[], drops = NO_DROPS): ClusterStatus => ({
   name,
   observabilityName: name,
   addedViaApi: true,
@@ -58,6 +59,7 @@ const cluster = (name: string, hosts: readonly HostStatus[]): ClusterStatus => (
   breakers: { default: limits, high: limits },
   outlier: undefined,
   hosts,
+  drops,
 });
 
 function started() {
@@ -82,13 +84,14 @@ function started() {
     reporter,
     warnings,
     set: (...next: readonly ClusterStatus[]) => void (clusters = next),
-    ask: (names: readonly string[], seconds: number, all = false) =>
+    ask: (names: readonly string[], seconds: number, all = false, reportEndpointGranularity = false) =>
       channel.last.message(
         toBinary(
           LoadStatsResponseSchema,
           create(LoadStatsResponseSchema, {
             clusters: [...names],
             sendAllClusters: all,
+            reportEndpointGranularity,
             loadReportingInterval: { seconds: BigInt(seconds) },
           }),
         ),
@@ -166,6 +169,53 @@ describe('LoadReporter', () => {
     expect(take()).toMatchObject([{ clusterStats: [{ clusterName: 'a' }, { clusterName: 'b' }] }]);
   });
 
+  test('each host that something was sent to, if the server wants to know', () => {
+    const { set, ask, take, clock } = started();
+    set(cluster('a', []));
+    ask(['a'], 1, false, true);
+    take();
+    set(cluster('a', [host(1, 'x', { rqSuccess: 1, rqTotal: 1 }), host(2, 'x', {}), host(3, 'x', { rqError: 1 })]));
+    clock.advance(1000);
+    const endpoint = (portValue: number, counts: JsonObject) => ({
+      address: { socketAddress: { address: '127.0.0.1', portValue } },
+      ...counts,
+    });
+    expect(take()).toMatchObject([
+      {
+        clusterStats: [
+          {
+            upstreamLocalityStats: [
+              {
+                upstreamEndpointStats: [
+                  endpoint(1, { totalSuccessfulRequests: '1', totalIssuedRequests: '1' }),
+                  endpoint(3, { totalErrorRequests: '1' }),
+                ],
+              },
+            ],
+          },
+        ],
+      },
+    ]);
+  });
+
+  test('what was dropped since the last report', () => {
+    const { set, ask, take, clock } = started();
+    const drop = (total: number, overload: number) =>
+      set(cluster('a', [], { total, overload, category: 'lb' }), cluster('b', []));
+    drop(5, 2);
+    ask(['a'], 1);
+    drop(8, 3);
+    take();
+    clock.advance(1000);
+    const [report] = take();
+    expect(report).toMatchObject({
+      clusterStats: [{ totalDroppedRequests: '3', droppedRequests: [{ category: 'lb', droppedCount: '1' }] }],
+    });
+    drop(9, 3);
+    clock.advance(1000);
+    expect(JSON.stringify(take())).not.toContain('droppedRequests');
+  });
+
   test('another answer changes what is reported, and goes on counting what stays', () => {
     const { set, ask, take, clock } = started();
     set(cluster('a', [host(1, 'x', {})]), cluster('b', [host(2, 'x', {})]));
@@ -197,6 +247,11 @@ describe('LoadReporter', () => {
     expect(take()).toEqual([{ node: { id: 'me' } }]);
     channel.last.message(Buffer.from([0xff]));
     expect([stat('errors'), stat('retries')]).toEqual([2, 1]);
+    clock.advance(5000);
+    channel.last.end({ code: 0, details: '' });
+    expect(warnings).toHaveLength(2);
+    clock.advance(5000);
+    expect([channel.streams.length, stat('errors'), stat('retries')]).toEqual([4, 2, 3]);
   });
 
   test('ends for good', () => {

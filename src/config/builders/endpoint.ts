@@ -61,6 +61,7 @@ export function buildAssignment(
     overprovisioningFactor: (message?.policy?.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING_PERCENT) / 100,
     weightedPriorityHealth: message?.policy?.weightedPriorityHealth ?? false,
     dropOverload: buildDropOverload(message?.policy, problems.at('policy').at('drop_overloads')),
+    dropCategory: message?.policy?.dropOverloads[0]?.category ?? '',
     staleAfterMs: durationMs(message?.policy?.endpointStaleAfter) ?? 0,
   };
 }

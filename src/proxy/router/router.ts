@@ -25,7 +25,15 @@ import { directReply, invalidControlReply, resetStatus, upstreamResetReply } fro
 import { ROUTE_STATS, ROUTER_STATS } from './router-stats.ts';
 import { setTimeoutHeaders, type RequestTimeouts } from './timeouts.ts';
 import { recordTimeoutBudget } from './tracked-stats.ts';
-import { chargeCode, chargeRetriedCode, chargeTime, isCanary, type ChargedRequest } from './upstream-charges.ts';
+import {
+  chargeCode,
+  chargeDrop,
+  chargeRetriedCode,
+  chargeTime,
+  countDrop,
+  isCanary,
+  type ChargedRequest,
+} from './upstream-charges.ts';
 
 const AT = CLUSTER_STATS.at;
 const ROUTER = ROUTER_STATS.at;
@@ -164,7 +172,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     const key = this.config.maintenanceKey(cluster);
     if (!worker.runtime.featureEnabled(key, NO_MAINTENANCE, worker.random.below(100)))
       return cluster.dropOverload > 0 ? this.#dropOverload(cluster.dropOverload) : undefined;
-    chargeCode(this, PROXY_ERRORS.maintenanceMode.status, undefined, undefined);
+    chargeDrop(this, PROXY_ERRORS.maintenanceMode.status, false);
     cluster.stats.inc(AT.upstream_rq_maintenance_mode);
     return { ...PROXY_ERRORS.maintenanceMode, headers: this.#replyHeaders(true) };
   }
@@ -174,7 +182,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     const all = share >= 1;
     if (!all && this.config.worker.random.unit() >= share) return undefined;
     const entry = all ? PROXY_ERRORS.unconditionalDropOverload : PROXY_ERRORS.dropOverload;
-    chargeCode(this, entry.status, undefined, undefined);
+    chargeDrop(this, entry.status, true);
     const name = all ? 'x-envoy-unconditional-drop-overload' : 'x-envoy-drop-overload';
     const headers: (readonly [string, string])[] = this.config.options.suppressEnvoyHeaders ? [] : [[name, 'true']];
     return { ...entry, headers: [...headers, ...this.#replyHeaders(false)] };
@@ -350,6 +358,7 @@ export class Router implements RequestSink, AttemptOwner, RetryOwner, TimerTask,
     if (attempt.stream === undefined && attempt.host !== undefined) this.#retry?.onHostAttempted(attempt.host);
     if (this.#retryReset(attempt, reason, false)) return;
     chargeAbort(this, attempt, resetStatus(reason), this.#responseStarted);
+    if (reason === 'overflow') countDrop(this, false);
     this.#attempts.drop(attempt);
     if (this.#othersMayAnswer) return;
     const reply = upstreamResetReply(reason, transportFailure, this.#responseStarted, this.#attemptCount > 1);

@@ -49,6 +49,17 @@ export function chargeCode(
   }
 }
 
+/** Counts a request that was not sent, and the status that it is answered with; `overload`: the control plane wants it so. */
+export function chargeDrop(request: ChargedRequest, status: number, overload: boolean): void {
+  chargeCode(request, status, undefined, undefined);
+  countDrop(request, overload);
+}
+
+/** Counts a request that was not sent, for load reports. */
+export function countDrop({ config, cluster }: ChargedRequest, overload: boolean): void {
+  if (config.options.dynamicStats) cluster.countDrop(overload);
+}
+
 /** Counts a response that is thrown away for a retry: `cluster.<name>.retry.upstream_rq_*`. */
 export function chargeRetriedCode(request: ChargedRequest, status: number): void {
   if (!request.codesExcluded) request.config.codeStats(`${request.cluster.stats.prefix}retry.`)?.charge(status);

@@ -8,11 +8,13 @@ export type RoutingPriority = 'default' | 'high';
 
 /**
  * The layout of one cluster's cells in SharedCells: a generation that grows with every change of its hosts' health
- * flags, then per priority the counts of connections, pending requests, requests and retries on all workers, then the
+ * flags, two 64-bit counters of requests that no host got (for load reports), then per priority the counts of connections, pending requests, requests and retries on all workers, then the
  * same per priority for each lane.
  */
 export const CLUSTER_GENERATION_CELL = 0;
-const FIRST_COUNT = 1;
+const DROPPED_CELL = 1;
+const DROPPED_OVERLOAD_CELL = 3;
+const FIRST_COUNT = 5;
 const COUNTS = 4;
 const CONNECTIONS = 0;
 const PENDING = 1;
@@ -33,6 +35,17 @@ const laneCell = (slot: number, priority: RoutingPriority, lane: number): number
 export function settleClusterLane(shared: SharedCells, slot: number, lane: number): void {
   for (const priority of ['default', 'high'] as const)
     for (let i = 0; i < COUNTS; i++) shared.settle(commonCell(slot, priority) + i, laneCell(slot, priority, lane) + i);
+}
+
+/** Counts a request that was dropped: by an overflow, maintenance mode or, with `overload`, the control plane's wish. */
+export function countDrop(shared: SharedCells, slot: number, overload: boolean): void {
+  shared.count(slot + DROPPED_CELL);
+  if (overload) shared.count(slot + DROPPED_OVERLOAD_CELL);
+}
+
+/** Requests dropped since the cluster came up, over all workers; `overload` of the `total` by `drop_overloads`. */
+export function readDrops(shared: SharedCells, slot: number): { readonly total: number; readonly overload: number } {
+  return { total: shared.counted(slot + DROPPED_CELL), overload: shared.counted(slot + DROPPED_OVERLOAD_CELL) };
 }
 
 /** How many things of each kind are in flight, over all workers. */

@@ -133,6 +133,11 @@ export class ClusterControl {
     return this.#membership.hostSet;
   }
 
+  /** What load reports call requests that were refused for `drop_overloads`. */
+  get dropCategory(): string {
+    return this.#membership.dropCategory;
+  }
+
   /** What it was told by a control plane, if it asks one. */
   get assignment(): AssignmentModel | undefined {
     return this.#discovery instanceof EdsDiscovery ? this.#discovery.assignment : undefined;

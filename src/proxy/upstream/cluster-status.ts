@@ -1,6 +1,7 @@
 import type { HostModel, HostSetModel } from '../../config/cluster-model.ts';
 import type { ClusterStatus, HostHealth, HostStatus } from '../../config/cluster-status-model.ts';
 import type { SharedCells } from '../../lib/shared-cells.ts';
+import { readDrops } from './circuit-breaker.ts';
 import { HOST_CELLS, HostHealthFlag, readHostStats } from './host-cells.ts';
 import type { ClusterControl } from './cluster-control.ts';
 
@@ -15,6 +16,7 @@ export function describeCluster(cluster: ClusterControl, cells: SharedCells): Cl
     breakers: model.thresholds,
     outlier: undefined,
     hosts: hostSet.hosts.map((host) => describeHost(host, hostSet, cells)),
+    drops: { ...readDrops(cells, model.sharedSlot), category: cluster.dropCategory },
   };
 }
 

@@ -6,7 +6,7 @@ import type { SharedCells } from '../../lib/shared-cells.ts';
 import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
 import { HTTP2_CODEC_STATS } from '../../telemetry/stats/http2-stats.ts';
 import { sanitizeStatName } from '../../telemetry/stats/stats.ts';
-import { CLUSTER_GENERATION_CELL, SharedCircuitBreaker, type RoutingPriority } from './circuit-breaker.ts';
+import { CLUSTER_GENERATION_CELL, countDrop, SharedCircuitBreaker, type RoutingPriority } from './circuit-breaker.ts';
 import { CLUSTER_STATS, TIMEOUT_BUDGET_STATS, TRACKED_STATS, UPSTREAM_HTTP1_STATS } from './cluster-stats.ts';
 import type { WorkerDnsCaches } from './dns-cache.ts';
 import { DynamicForwardProxyHosts } from './dynamic-forward-proxy.ts';
@@ -263,6 +263,10 @@ export class UpstreamCluster implements Cluster {
 
   chargeResponse(status: number, internal: boolean, canary: boolean): void {
     this.#responses.charge(status, internal, canary);
+  }
+
+  countDrop(overload: boolean): void {
+    countDrop(this.#environment.shared, this.model.sharedSlot, overload);
   }
 
   chargeResponseTime(ms: number, internal: boolean, canary: boolean): void {

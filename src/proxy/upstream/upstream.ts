@@ -36,6 +36,8 @@ export interface Cluster {
   readonly trackedStats: StatBlock | undefined;
   /** Counts a response to this cluster: `upstream_rq_<code>`, `_<class>xx`, and the `internal.`/`external.`/`canary.` variants. */
   chargeResponse(status: number, internal: boolean, canary: boolean): void;
+  /** Counts a request that it refused to send, for load reports; `overload`: because of `dropOverload`. */
+  countDrop(overload: boolean): void;
   /** Records the time of a response in `upstream_rq_time` and the `internal.`/`external.` variant. */
   chargeResponseTime(ms: number, internal: boolean, canary: boolean): void;
 }

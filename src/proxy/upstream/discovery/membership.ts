@@ -88,6 +88,11 @@ export class Membership {
     return this.#hostSet;
   }
 
+  /** What refused requests are called; see AssignmentModel. */
+  get dropCategory(): string {
+    return this.#assignment?.dropCategory ?? '';
+  }
+
   /** Takes over a new list. Undefined: nothing has changed. */
   update(assignment: AssignmentModel): HostSetModel | undefined {
     if (assignment === this.#assignment) return undefined;
