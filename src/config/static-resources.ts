@@ -5,11 +5,13 @@ import { buildCluster } from './builders/cluster.ts';
 import { buildLoadStats } from './builders/load-stats.ts';
 import { buildStatsConfig } from './builders/stats-config.ts';
 import { buildListenerResource, type BuiltListener } from './built-listener.ts';
+import type { CertificateAuthorityModel } from './certificate-authority-model.ts';
 import type { BuiltCluster } from './cluster-model.ts';
 import { configSourceContext } from './config-source-context.ts';
 import { Problems, type Problem } from './problem.ts';
 import type { DeclaredSecret } from './secrets/declared-secret.ts';
 import { SecretSources } from './secrets/secret-sources.ts';
+import { buildCertificateAuthority } from './builders/certificate-authority.ts';
 import { checkAdsConfig, checkConfigSource, type ConfigSourceContext } from './builders/config-source.ts';
 import type { FilterRegistries } from '../filters/filter-registries.ts';
 import type { StatsConfigModel } from '../telemetry/stats/stats-config.ts';
@@ -22,6 +24,8 @@ export interface StaticResources {
   readonly secrets: readonly DeclaredSecret[];
   /** Where what is discovered later finds the static secrets, and declares what it uses. */
   readonly secretSources: SecretSources;
+  /** Who certifies the proxy itself; undefined: nobody. */
+  readonly certificateAuthority: CertificateAuthorityModel | undefined;
   readonly stats: StatsConfigModel;
   /** Whom to tell where requests went; undefined: nobody. */
   readonly loadStats: GrpcService | undefined;
@@ -49,11 +53,13 @@ export async function buildStaticResources(
     discovery,
     found.at('cluster_manager').at('load_stats_config'),
   );
+  const certificateAuthority = buildCertificateAuthority(bootstrap, discovery, found);
   const secrets = new SecretSources({
     types,
     secrets: messages?.secrets ?? [],
     problems: at.at('secrets'),
     discovery,
+    issued: certificateAuthority?.names,
   });
   const clusters = (messages?.clusters ?? []).map((cluster, i) =>
     buildCluster(cluster, at.at('clusters').at(i), types, { secrets, ticketSeed, discovery }),
@@ -76,7 +82,16 @@ export async function buildStaticResources(
     // What couldn't be read has been reported; that it is missing now is no news.
     ...withPositions(found.list, loaded.locate).filter(({ path }) => !unreadable.has(path)),
   ];
-  return { clusters, listeners, secrets: secrets.declared, secretSources: secrets, stats, loadStats, problems };
+  return {
+    clusters,
+    listeners,
+    secrets: secrets.declared,
+    secretSources: secrets,
+    certificateAuthority,
+    stats,
+    loadStats,
+    problems,
+  };
 }
 
 /** The sources of what the bootstrap itself asks for. */

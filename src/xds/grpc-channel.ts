@@ -35,7 +35,15 @@ export interface GrpcChannel {
   readonly destination: string;
   /** A bidirectional stream. `method`: `/package.Service/Method`. */
   openStream(method: string, events: GrpcStreamEvents): GrpcStreamHandle;
-  /** One request, one response. A status other than OK resolves to that. */
-  call(method: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array | GrpcStatus>;
+  /**
+   * One request, one response, with further metadata (names in lower case). A status other than OK resolves to that. A
+   * connection on which nothing else is under way isn't used again after one.
+   */
+  call(
+    method: string,
+    request: Uint8Array,
+    timeoutMs: number,
+    metadata?: readonly (readonly [name: string, value: string])[],
+  ): Promise<Uint8Array | GrpcStatus>;
   close(): void;
 }

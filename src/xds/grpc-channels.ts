@@ -98,9 +98,9 @@ class LazyChannel implements GrpcChannel {
     return handle;
   }
 
-  async call(method: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array | GrpcStatus> {
+  async call(...call: Parameters<GrpcChannel['call']>): Promise<Uint8Array | GrpcStatus> {
     try {
-      return await (await this.#load()).call(method, request, timeoutMs);
+      return await (await this.#load()).call(...call);
     } catch (error) {
       return { code: GRPC_STATUS.INTERNAL, details: String(error) };
     }

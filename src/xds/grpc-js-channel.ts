@@ -66,12 +66,18 @@ export class GrpcJsChannel implements GrpcChannel {
     }
   }
 
-  async call(method: string, request: Uint8Array, timeoutMs: number): Promise<Uint8Array | GrpcStatus> {
+  async call(
+    method: string,
+    request: Uint8Array,
+    timeoutMs: number,
+    more: readonly (readonly [name: string, value: string])[] = [],
+  ): Promise<Uint8Array | GrpcStatus> {
     let client: Client | undefined;
     let metadata: Metadata;
     try {
       client = await this.#connected();
       metadata = this.#metadata();
+      for (const [name, value] of more) metadata.add(name, value);
     } catch (error) {
       return failureOf(error);
     }
@@ -80,7 +86,9 @@ export class GrpcJsChannel implements GrpcChannel {
     return new Promise((resolve) => {
       const deadline = Date.now() + timeoutMs;
       made.makeUnaryRequest(method, asBuffer, unchanged, request, metadata, { deadline }, (error, response) => {
-        if (error !== null) this.#dropUnlessConnected(made);
+        // It may be dead without anybody having noticed.
+        if (error !== null && this.#calls.size === 0) this.#dropClient();
+        else if (error !== null) this.#dropUnlessConnected(made);
         resolve(
           error === null
             ? (response ?? new Uint8Array())

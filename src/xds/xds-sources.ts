@@ -47,6 +47,8 @@ export interface XdsSourcesOptions {
   /** The root. */
   readonly stats: StatsScope;
   readonly lookup?: LookupAll;
+  /** What the proxy provides for itself (`self`). Closed with the rest. */
+  readonly own?: (channels: GrpcChannels) => XdsSource;
 }
 
 const DEFAULT_FETCH_TIMEOUT_MS = 15_000;
@@ -63,6 +65,7 @@ export class XdsSources implements Subscriber {
   readonly #options: XdsSourcesOptions;
   readonly #context: GrpcSourceContext;
   readonly #ads: GrpcSource | undefined;
+  readonly #own: XdsSource | undefined;
   readonly #adsIncremental: boolean;
   readonly #open = new Set<Subscription>();
 
@@ -72,6 +75,7 @@ export class XdsSources implements Subscriber {
     this.channels = new GrpcChannels({ cluster, transport, lookup: options.lookup ?? systemLookup });
     this.#context = { clock, random, log, node, channels: this.channels };
     this.#ads = adsConfig && new GrpcSource(adsConfig, undefined, stats, this.#context);
+    this.#own = options.own?.(this.channels);
     this.#adsIncremental = adsConfig !== undefined && isIncremental(adsConfig);
   }
 
@@ -103,6 +107,7 @@ export class XdsSources implements Subscriber {
   close(): void {
     for (const subscription of this.#open) subscription.close();
     this.#ads?.close();
+    this.#own?.close();
     this.channels.close();
   }
 
@@ -113,6 +118,8 @@ export class XdsSources implements Subscriber {
     switch (specifier.case) {
       case 'ads':
         return { source: shared(this.#ads), transport: this.#adsIncremental ? 'delta' : 'stream' };
+      case 'self':
+        return { source: shared(this.#own), transport: 'stream' };
       case 'path':
         return { source: this.#file(specifier.value, undefined), transport: 'file' };
       case 'pathConfigSource':

@@ -175,7 +175,8 @@ interface Issuer {
 
 let nextSerial = 0x1000;
 
-function make(options: CertificateOptions, isCa: boolean, issuer: Issuer | undefined) {
+/** `subjectKey`: somebody else's public key, in place of one that is made. */
+function make(options: CertificateOptions, isCa: boolean, issuer: Issuer | undefined, subjectKey?: KeyObject) {
   const { key = 'p256', serial = (nextSerial++).toString(16), extendedKeyUsage, mustStaple } = options;
   const { publicKey, privateKey } = makeKeys(key);
   const subject = nameOf(options);
@@ -201,7 +202,7 @@ function make(options: CertificateOptions, isCa: boolean, issuer: Issuer | undef
       time(options.notAfter ?? new Date(now + 365 * 24 * HOUR_MS)),
     ),
     subject,
-    publicKey.export({ type: 'spki', format: 'der' }),
+    (subjectKey ?? publicKey).export({ type: 'spki', format: 'der' }),
     explicit(3, sequence(...extensions)),
   );
   const bytes = signed(body, signer.key);
@@ -271,6 +272,11 @@ export class CertificateAuthority {
     const { bytes, certificate, privateKey, serial } = make(options, false, this.#issuer);
     const chain = certificate + this.#above;
     return { certificate, chain, key: keyPem(privateKey), keyObject: privateKey, der: bytes, serial };
+  }
+
+  /** A certificate for somebody else's key. */
+  certify(publicKey: KeyObject, options: CertificateOptions = {}): string {
+    return make(options, false, this.#issuer, publicKey).certificate;
   }
 
   /** A SPIFFE workload certificate: no names but the URI, for both sides. */

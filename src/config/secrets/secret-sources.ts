@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { toBinary, type DescMessage, type Message } from '@bufbuild/protobuf';
-import type { ConfigSource } from '../../api/generated/envoy/config/core/v3/config_source_pb.js';
+import { create, toBinary, type DescMessage, type Message } from '@bufbuild/protobuf';
+import { ConfigSourceSchema, type ConfigSource } from '../../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type {
   CertificateValidationContext,
   TlsCertificate,
@@ -25,6 +25,7 @@ import type {
   TicketKeysModel,
   TlsCertificateModel,
 } from '../secret-model.ts';
+import type { IssuedSecretNames } from '../certificate-authority-model.ts';
 import type { TlsValidationModel } from '../transport-socket-model.ts';
 import type { DeclaredSecret, SecretLoad } from './declared-secret.ts';
 import { directoriesOf, filesOf, secretMessage, type SecretMessage } from './secret-files.ts';
@@ -37,6 +38,8 @@ export interface SecretSourcesOptions {
   readonly problems: Problems;
   /** Undefined: there is no discovery. */
   readonly discovery: ConfigSourceContext | undefined;
+  /** What the proxy has issued to itself; undefined: nothing. */
+  readonly issued?: IssuedSecretNames | undefined;
 }
 
 type Kind = SecretMessage['kind'];
@@ -123,6 +126,7 @@ export class SecretSources {
    * `partial`: a validation context that completes a default one. Undefined after an error.
    */
   named(kind: Kind, config: SdsSecretConfig, problems: Problems, partial = false): string | undefined {
+    if (this.#isIssued(kind, config)) return this.#fromControlPlane(kind, config.name, ownSource(config), partial);
     return config.sdsConfig === undefined
       ? this.#fromStatic(kind, config.name, problems, partial)
       : this.#fromDiscovery(kind, config, problems, partial);
@@ -227,6 +231,20 @@ export class SecretSources {
     }
   }
 
+  /** It is the proxy's own certificate, or the root of its mesh. */
+  #isIssued(kind: Kind, { name, sdsConfig }: SdsSecretConfig): boolean {
+    const { issued } = this.#options;
+    if (issued === undefined) return false;
+    const isNamed =
+      (kind === 'certificate' && name === issued.certificate) || (kind === 'validation' && name === issued.root);
+    if (!isNamed || sdsConfig === undefined) return isNamed && !this.#static.has(`${kind}:${name}`);
+    const source = sdsConfig.configSourceSpecifier;
+    if (source.case !== 'apiConfigSource') return false;
+    return source.value.grpcServices.some(
+      ({ targetSpecifier: target }) => target.case === 'envoyGrpc' && target.value.clusterName === issued.sdsCluster,
+    );
+  }
+
   #fromControlPlane(kind: Kind, resource: string, source: ConfigSource, partial: boolean): string {
     const key = `sds:${kind}:${this.#hash(source)}:${resource}`;
     const name = `${key}${partial ? ':part' : ''}`;
@@ -286,4 +304,12 @@ export class SecretSources {
     const desc = this.#options.types.get(message.$typeName) as DescMessage;
     return createHash('sha256').update(toBinary(desc, message)).digest('hex').slice(0, 16);
   }
+}
+
+/** What the proxy provides for itself. Without a timeout of its own it is waited for, as Istio's agents are. */
+function ownSource({ sdsConfig }: SdsSecretConfig): ConfigSource {
+  return create(ConfigSourceSchema, {
+    configSourceSpecifier: { case: 'self', value: {} },
+    initialFetchTimeout: sdsConfig === undefined ? {} : sdsConfig.initialFetchTimeout,
+  });
 }

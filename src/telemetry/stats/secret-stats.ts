@@ -17,5 +17,11 @@ export const SDS_STATS = defineStats({
 /** The same place, of secrets from a control plane: what their subscription doesn't count itself. */
 export const SDS_ROTATION_STATS = defineStats({ counters: ['key_rotation_failed'] });
 
+/** `outrigger.certificate_authority.`: certificates that the proxy asked for itself. */
+export const CERTIFICATE_AUTHORITY_STATS = defineStats({
+  counters: ['failure', 'request', 'success'],
+  gauges: ['certificate_expiry_time_seconds'],
+});
+
 /** `outrigger.secret_files.`: certificates, keys and CAs that were read again because their files changed. */
 export const SECRET_FILE_STATS = defineStats({ counters: ['reload', 'reload_failed'] });
