@@ -1,5 +1,6 @@
 import type { ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { AddressModel } from './common-model.ts';
+import type { ExtensionNetworkFilterModel } from './network-filter-model.ts';
 import type { DnsCacheModel } from '../filters/dns-cache.ts';
 import type { Metadata } from '../filters/stream-info.ts';
 import type { TransportSocketMatchModel, UpstreamTransportSocketModel } from './transport-socket-model.ts';
@@ -38,6 +39,8 @@ export interface ClusterModel {
   /** Where upstream connections are bound to; undefined: the system chooses. */
   readonly bind: BindModel | undefined;
 
+  /** Between the protocol and the transport socket, the first one next to the protocol. */
+  readonly networkFilters: readonly ExtensionNetworkFilterModel[];
   /** What goes over the wire under the protocol; that of the first match whose criteria an endpoint's metadata fulfil. */
   readonly transportSocket: UpstreamTransportSocketModel;
   readonly transportSocketMatches: readonly TransportSocketMatchModel[];

@@ -38,6 +38,8 @@ export function inertNetworkContext(unsupported: (field: string) => void): Netwo
     log,
     unsupported,
     shared: (_key, make) => make(),
+    direction: 'downstream',
+    node: { id: '', cluster: '', zone: '' },
     sharedCount: { acquire: () => true, release() {} },
     setTimer: () => () => {},
   };

@@ -27,7 +27,7 @@ export interface ConnectionInfo {
   readonly ja4?: string;
   /** TLVs of the PROXY protocol header. */
   readonly proxyProtocolTlvs?: readonly { readonly type: number; readonly value: Uint8Array }[];
-  /** From listener filters; undefined: none. Streams of the connection start with it. */
+  /** From listener filters, upstream from the cluster's network filters; undefined: none. Streams of the connection start with it. */
   readonly filterState?: ReadonlyMap<string, unknown> | undefined;
   /** Set when the handshake failed: %DOWNSTREAM_TRANSPORT_FAILURE_REASON%. */
   readonly transportFailureReason?: string;

@@ -1,5 +1,6 @@
 import type { DnsCaches } from '../filters/dns-cache.ts';
 import type { RuntimeReader } from '../filters/http/filter.ts';
+import type { LocalNode } from '../filters/network/filter.ts';
 import type { Random } from '../lib/random.ts';
 import type { SharedCells } from '../lib/shared-cells.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';
@@ -25,11 +26,7 @@ export interface WorkerContext {
 }
 
 /** Who this proxy is (bootstrap `node` and the --service-* flags). */
-export interface NodeInfo {
-  readonly id: string;
-  readonly cluster: string;
-  readonly zone: string;
-}
+export type NodeInfo = LocalNode;
 
 /** The process log on the data path; the level is checked by the implementation. */
 export interface Logger {

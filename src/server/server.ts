@@ -331,6 +331,7 @@ export class Server implements AsyncDisposable {
           id: bootstrap.node?.id ?? '',
           cluster: bootstrap.node?.cluster ?? '',
           zone: bootstrap.node?.locality?.zone ?? '',
+          ...(bootstrap.node?.metadata !== undefined && { metadata: bootstrap.node.metadata }),
         },
         fileFlushIntervalMs: options.fileFlushIntervalMs,
         drainTimeMs: options.drainTimeSeconds * 1000,

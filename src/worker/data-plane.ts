@@ -9,6 +9,7 @@ import { SystemRandom, type Random } from '../lib/random.ts';
 import { loadSocketCalls, type SocketCalls } from '../lib/posix/socket-calls.ts';
 import type { SharedCells } from '../lib/shared-cells.ts';
 import { Dispatcher } from '../proxy/dispatcher.ts';
+import { compileClusterFilters } from '../proxy/connection/compile-cluster-filters.ts';
 import { createFilterChain } from '../proxy/connection/create-filter-chain.ts';
 import { Drain } from '../proxy/listener/drain.ts';
 import { ListenerSet, type ListenerOutcome } from '../proxy/listener/listener-set.ts';
@@ -58,6 +59,8 @@ export class DataPlane implements DataPlaneLink {
   readonly #listeners: ListenerSet;
   readonly #accessLogs: AccessLogs;
   readonly #filters = builtinFilterRegistries();
+  /** What network filters share by name. */
+  readonly #sharedByFilters = new Map<string, unknown>();
   readonly #routes = new Map<string, RouteTable>();
   readonly #scopes = new Map<string, ScopeIndex>();
   readonly #runtime = new Runtime();
@@ -112,6 +115,8 @@ export class DataPlane implements DataPlaneLink {
             new H2ClientConnection(output, turns, options, owner, block, random),
         },
         nextConnectionId: () => this.#nextConnectionId(),
+        compileFilters: (cluster) =>
+          compileClusterFilters(cluster, this.#filters.network, this.#worker, this.#sharedByFilters),
       }),
       createTransportSocket: (model, scope) => createUpstreamTransportSocket(model, scope, tls),
       dnsCaches: this.#dnsCaches,
@@ -134,7 +139,7 @@ export class DataPlane implements DataPlaneLink {
       worker: this.#worker,
       filters: this.#filters.http,
       networkFilters: this.#filters.network,
-      sharedByFilters: new Map<string, unknown>(),
+      sharedByFilters: this.#sharedByFilters,
       routeTable: (name: string) => this.#routes.get(name),
       scopes: (name: string) => this.#scopes.get(name),
       createHttp2Codec: http2ServerFactory(this.#worker),
@@ -158,6 +163,9 @@ export class DataPlane implements DataPlaneLink {
     );
     await this.#filters.network.prepare(
       listeners.set.flatMap((listener) => networkFiltersOf(listener).map(({ config }) => config)),
+    );
+    await this.#filters.network.prepare(
+      (delta.clusters?.set ?? []).flatMap(({ networkFilters }) => networkFilters.map(({ config }) => config)),
     );
     await this.#filters.listener.prepare(
       listeners.set.flatMap(({ listenerFilters }) => listenerFilters.map(({ config }) => config)),

@@ -2,6 +2,7 @@ import type { AddressModel } from '../config/common-model.ts';
 import type { SnapshotDelta } from '../config/snapshot.ts';
 import type { EncodedDelta } from './host-set-codec.ts';
 import type { ListenerOutcome } from '../proxy/listener/listener-set.ts';
+import type { LocalNode } from '../filters/network/filter.ts';
 import type { LogLevel } from '../telemetry/log-level.ts';
 import type { LogOptions } from '../telemetry/log.ts';
 import type { StatsRegistration } from '../telemetry/stats/registration.ts';
@@ -17,7 +18,7 @@ export interface WorkerStart {
 /** What stays the same for the life of a data plane. Structured-cloneable. */
 export interface DataPlaneSettings {
   readonly concurrency: number;
-  readonly node: { readonly id: string; readonly cluster: string; readonly zone: string };
+  readonly node: LocalNode;
   /** How often access logs are written out at least, ms. */
   readonly fileFlushIntervalMs: number;
   readonly drainTimeMs: number;

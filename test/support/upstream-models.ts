@@ -62,6 +62,7 @@ export function clusterModel(overrides: Partial<ClusterModel> = {}): ClusterMode
     perHostMaxConnections: Infinity,
     tcpKeepalive: undefined,
     bind: undefined,
+    networkFilters: [],
     transportSocket: { kind: 'raw-buffer' },
     transportSocketMatches: [],
     httpVersion: 'http1',

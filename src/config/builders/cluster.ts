@@ -29,7 +29,7 @@ import {
 } from './dynamic-forward-proxy.ts';
 import { HEALTH_STATUSES, buildAssignment } from './endpoint.ts';
 import { LB_POLICIES, buildLoadBalancing } from './load-balancing.ts';
-import { exchangeProtocols, socketWithoutProtocols } from './metadata-exchange.ts';
+import { buildClusterFilters } from './cluster-filters.ts';
 import { buildUpstreamTransportSocket, type TransportSocketContext } from './transport-socket.ts';
 import { clusterTlsContexts, secretNames } from '../tls-contexts-of.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
@@ -80,6 +80,7 @@ const SUPPORTED = [
   'load_balancing_policy',
   'track_timeout_budgets',
   'track_cluster_stats',
+  'filters',
   'cleanup_interval',
   'eds_cluster_config',
 ];
@@ -134,17 +135,10 @@ export function buildCluster(
       ],
       problems.at('common_lb_config'),
     );
-  const exchanges = exchangeProtocols(
-    message.filters.map(({ typedConfig }) => typedConfig),
-    types,
+  const transportSocket = buildTransportSocket(message.transportSocket, context, problems.at('transport_socket'));
+  const transportSocketMatches = message.transportSocketMatches.map((match, index) =>
+    buildTransportSocketMatch(match, context, problems.at('transport_socket_matches').at(index)),
   );
-  const transportSocket = socketWithoutProtocols(
-    buildTransportSocket(message.transportSocket, context, problems.at('transport_socket')),
-    exchanges,
-  );
-  const transportSocketMatches = message.transportSocketMatches
-    .map((match, index) => buildTransportSocketMatch(match, context, problems.at('transport_socket_matches').at(index)))
-    .map((match) => ({ ...match, socket: socketWithoutProtocols(match.socket, exchanges) }));
   const http = withForwardProxyDefaults(message, buildUpstreamHttp(message, types, problems));
   if (http.httpVersion === 'auto')
     checkAlpn(message.name, [transportSocket, ...transportSocketMatches.map(({ socket }) => socket)], problems);
@@ -172,6 +166,7 @@ export function buildCluster(
     ...buildCircuitBreakers(message.circuitBreakers, types, problems.at('circuit_breakers')),
     tcpKeepalive: buildKeepalive(message, types, problems.at('upstream_connection_options')),
     bind: buildBind(message.upstreamBindConfig, types, problems.at('upstream_bind_config')),
+    networkFilters: buildClusterFilters(message.filters, types, problems.at('filters')),
     transportSocket,
     transportSocketMatches,
     ...http,

@@ -8,7 +8,6 @@ import { buildCidrRanges } from './cidr-ranges.ts';
 import { durationMs } from '../../api/duration.ts';
 import { buildMetadata } from './common.ts';
 import type { ListenerBuildContext } from './listener-context.ts';
-import { exchangeProtocols, withoutProtocols } from './metadata-exchange.ts';
 import { buildNetworkFilter } from './network-filter.ts';
 import { buildDownstreamTransportSocket } from './transport-socket.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
@@ -33,18 +32,13 @@ export function buildFilterChain(
   reportUnsupportedFields(context.types, message, FIELDS, problems);
   const filters = problems.at('filters');
   const last = message.filters.length - 1;
-  const socket = buildDownstreamTransportSocket(message.transportSocket, problems.at('transport_socket'), context);
-  const exchanges = exchangeProtocols(
-    message.filters.map(({ configType }) => (configType.case === 'typedConfig' ? configType.value : undefined)),
-    context.types,
-  );
   return {
     name: message.name,
     match: buildMatch(message.filterChainMatch, message.name, problems.at('filter_chain_match')),
     networkFilters: message.filters
       .map((filter, index) => buildNetworkFilter(filter, index === last, filters.at(index), context))
       .filter((filter) => filter !== undefined),
-    transportSocket: socket && withoutProtocols(socket, exchanges),
+    transportSocket: buildDownstreamTransportSocket(message.transportSocket, problems.at('transport_socket'), context),
     transportSocketConnectTimeoutMs: durationMs(message.transportSocketConnectTimeout),
     metadata: buildMetadata(message.metadata, problems.at('metadata')),
   };

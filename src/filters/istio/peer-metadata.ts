@@ -1,5 +1,3 @@
-import { fromBinary, toJson, type JsonObject } from '@bufbuild/protobuf';
-import { StructSchema } from '@bufbuild/protobuf/wkt';
 import {
   ConfigSchema,
   type Config_DiscoveryMethod as DiscoveryMethod,
@@ -14,12 +12,7 @@ import {
   type HttpFilter,
   type StreamContext,
 } from '../http/filter.ts';
-
-const PEER = 'x-envoy-peer-metadata';
-const PEER_ID = 'x-envoy-peer-metadata-id';
-/** Filter state, as the mesh's telemetry looks for it. */
-const DOWNSTREAM_PEER = 'downstream_peer';
-const UPSTREAM_PEER = 'upstream_peer';
+import { decodeStruct, DOWNSTREAM_PEER, keepPeer, PEER, PEER_ID, UPSTREAM_PEER } from './peer.ts';
 
 /**
  * The HTTP filter `io.istio.http.peer_metadata.Config`: takes what peers tell of themselves in headers, so that it goes
@@ -72,16 +65,7 @@ class PeerMetadataFilter implements HttpFilter {
     if (id !== undefined) headers.delete(PEER_ID);
     if (text === undefined) return;
     headers.delete(PEER);
-    const peer = decodePeer(text);
-    if (peer !== undefined) this.#stream.info.filterState.set(key, { ...peer, ...(id !== undefined && { ID: id }) });
-  }
-}
-
-/** Base64 of a serialised google.protobuf.Struct. Undefined: it is something else. */
-function decodePeer(text: string): JsonObject | undefined {
-  try {
-    return toJson(StructSchema, fromBinary(StructSchema, Buffer.from(text, 'base64'))) as JsonObject;
-  } catch {
-    return undefined;
+    const peer = decodeStruct(Buffer.from(text, 'base64'));
+    if (peer !== undefined) keepPeer(this.#stream.info, key, peer, id);
   }
 }

@@ -14,10 +14,16 @@ export const ContinueChain = 'continue' as const;
  */
 export const StopIteration = 'stop' as const;
 
+/** Go on, and show this filter nothing more of this direction of the connection. */
+export const DetachChain = 'detach' as const;
+
 /** Filter state: the cluster that the TCP proxy goes to, in place of its own. */
 export const TCP_PROXY_CLUSTER = 'envoy.tcp_proxy.cluster';
 
 export type NetworkVerdict = typeof ContinueChain | typeof StopIteration;
+/** A `Buffer` goes on in the chunk's place; an empty one swallows it. */
+export type NetworkDataVerdict = NetworkVerdict | typeof DetachChain | Buffer;
+export type NetworkWriteVerdict = NetworkVerdict | typeof DetachChain;
 
 /**
  * One network filter on one downstream connection (Envoy's Network::Filter). Every hook is optional; an absent one
@@ -28,9 +34,9 @@ export interface NetworkFilter {
   /** The connection is there (its handshake may not be); before any byte. */
   onConnection?(): NetworkVerdict;
   /** Bytes from the downstream; `endStream`: it has half-closed (the chunk may be empty then). The last filter's verdict doesn't count. */
-  onData?(chunk: Buffer, endStream: boolean): NetworkVerdict;
-  /** Bytes towards the downstream, seen in reverse order of the filters. */
-  onWrite?(chunk: Buffer, endStream: boolean): NetworkVerdict;
+  onData?(chunk: Buffer, endStream: boolean): NetworkDataVerdict;
+  /** Bytes towards the downstream, seen in reverse order of the filters. What the filter itself writes here goes before them. */
+  onWrite?(chunk: Buffer, endStream: boolean): NetworkWriteVerdict;
   /** The transport socket's handshake is done (at once after `onConnection` without one). */
   onHandshakeDone?(): void;
   /** The last call, exactly once, when the connection is gone. */
@@ -74,12 +80,25 @@ export interface NetworkFactoryContext {
   shared<Value>(key: string, make: () => Value): Value;
   /** Absent: there is nobody to resolve names. */
   readonly dnsCaches?: DnsCaches;
+  /** `upstream`: a filter of a cluster, whose peer is a host: it reads what the host sends, and stops nothing. */
+  readonly direction: 'downstream' | 'upstream';
+  /** Who this proxy is. */
+  readonly node: LocalNode;
   /** A count of this filter of this chain. */
   readonly sharedCount: SharedCount;
   /** Names a field of the config that is set and not implemented; heard when the config is checked. */
   unsupported(field: string): void;
   /** Calls back after `delayMs` on the worker's timer wheel, in a turn of its own; the result takes it back. */
   setTimer(delayMs: number, callback: () => void): () => void;
+}
+
+/** The bootstrap's `node`. */
+export interface LocalNode {
+  readonly id: string;
+  readonly cluster: string;
+  readonly zone: string;
+  /** JSON; absent: none. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** Counts things in flight; each `acquire` that said yes needs one `release`. */

@@ -1,5 +1,6 @@
 import {
   ContinueChain,
+  DetachChain,
   StopIteration,
   type ConnectionStreamInfo,
   type NetworkConnection,
@@ -24,6 +25,8 @@ export class FilteredConnection implements ConnectionInput {
   readonly #terminal: FilterChain | undefined;
   readonly #log: Logger;
   readonly #slots: FilterSlot[] = [];
+  /** Filters that look at what is written. */
+  #writers = 0;
   #terminalInput: ConnectionInput | undefined = undefined;
   /** The same, until it has been started. */
   #prepared: { start(): void } | undefined = undefined;
@@ -55,7 +58,8 @@ export class FilteredConnection implements ConnectionInput {
       const slot = new FilterSlot(this, this.#slots.length);
       const filter = create(slot);
       if (filter === undefined) continue;
-      slot.filter = filter;
+      slot.use(filter);
+      if (slot.writes) this.#writers++;
       this.#slots.push(slot);
     }
     this.#prepareTerminal();
@@ -64,6 +68,10 @@ export class FilteredConnection implements ConnectionInput {
 
   get slots(): readonly FilterSlot[] {
     return this.#slots;
+  }
+
+  get hasWriters(): boolean {
+    return this.#writers > 0;
   }
 
   get isClosed(): boolean {
@@ -129,8 +137,15 @@ export class FilteredConnection implements ConnectionInput {
   /** Writes what the filter at `index` (or the end of the chain) sends, through the filters before it. */
   writeFrom(index: number, chunk: Buffer, endStream: boolean): boolean {
     const slots = this.#slots;
-    for (let i = index - 1; i >= 0; i--)
-      if (slots[i]!.filter.onWrite?.(chunk, endStream) === StopIteration) return true;
+    for (let i = index - 1; i >= 0; i--) {
+      const slot = slots[i]!;
+      if (!slot.writes) continue;
+      const verdict = slot.filter.onWrite!(chunk, endStream);
+      if (verdict === StopIteration) return true;
+      if (verdict !== DetachChain) continue;
+      slot.writes = false;
+      this.#writers--;
+    }
     const accepted = chunk.length === 0 || this.connection.write(chunk);
     if (endStream) this.connection.endWrite();
     return accepted;
@@ -161,8 +176,7 @@ export class FilteredConnection implements ConnectionInput {
     const terminal = this.#terminal;
     if (terminal === undefined) return;
     const { connection } = this;
-    const writers = this.#slots.some(({ filter }) => filter.onWrite !== undefined);
-    const output = writers ? new FilteredOutput(connection, this) : connection;
+    const output = this.hasWriters ? new FilteredOutput(connection, this) : connection;
     const prepared = terminal.prepareConnection?.(output);
     this.#prepared = prepared;
     this.#terminalInput = prepared ?? terminal.onConnection(output);
@@ -188,12 +202,19 @@ export class FilteredConnection implements ConnectionInput {
     if (!this.#isStopped()) this.#resume();
   }
 
-  #feed(from: number, chunk: Buffer, end: boolean): void {
+  #feed(from: number, bytes: Buffer, end: boolean): void {
     const slots = this.#slots;
+    let chunk = bytes;
     for (let i = from; i < slots.length; i++) {
-      const verdict = slots[i]!.filter.onData?.(chunk, end) ?? ContinueChain;
+      const slot = slots[i]!;
+      if (!slot.reads) continue;
+      const verdict = slot.filter.onData!(chunk, end);
       if (this.isClosed) return;
-      if (verdict === StopIteration && !this.#isEnd(i)) {
+      if (verdict === DetachChain) slot.reads = false;
+      else if (typeof verdict === 'object') {
+        chunk = verdict;
+        if (chunk.length === 0 && !end) return;
+      } else if (verdict === StopIteration && !this.#isEnd(i)) {
         this.#stoppedAt = i;
         this.#held = Buffer.from(chunk);
         this.#heldEnd = end;
@@ -232,12 +253,21 @@ export class FilteredConnection implements ConnectionInput {
 /** One filter on one connection, and what the filter sees of the connection. */
 export class FilterSlot implements NetworkConnection {
   filter: NetworkFilter = NO_FILTER;
+  /** It wants to see what comes, and what is written. */
+  reads = false;
+  writes = false;
   readonly #chain: FilteredConnection;
   readonly #index: number;
 
   constructor(chain: FilteredConnection, index: number) {
     this.#chain = chain;
     this.#index = index;
+  }
+
+  use(filter: NetworkFilter): void {
+    this.filter = filter;
+    this.reads = filter.onData !== undefined;
+    this.writes = filter.onWrite !== undefined;
   }
 
   get info(): ConnectionStreamInfo {

@@ -17,6 +17,7 @@ export class FilteredOutput implements DownstreamConnection {
   }
 
   write(data: string | Uint8Array): boolean {
+    if (!this.#chain.hasWriters) return this.#connection.write(data);
     const chunk =
       typeof data === 'string'
         ? Buffer.from(data, 'latin1')

@@ -8,8 +8,9 @@ export function networkFilterContext(
   worker: WorkerContext,
   shared: Map<string, unknown>,
   sharedCount: SharedCount,
+  direction: NetworkFactoryContext['direction'] = 'downstream',
 ): NetworkFactoryContext {
-  const { dispatcher, random, stats, runtime, log, dnsCaches } = worker;
+  const { dispatcher, random, stats, runtime, log, dnsCaches, node } = worker;
   return {
     clock: dispatcher.clock,
     random,
@@ -26,6 +27,8 @@ export function networkFilterContext(
       return shared.get(key) as Value;
     },
     ...(dnsCaches !== undefined && { dnsCaches }),
+    direction,
+    node,
     sharedCount,
     // Heard on the main thread, which has checked the config.
     unsupported: () => {},

@@ -1,10 +1,6 @@
-import { create, fromJson, toBinary } from '@bufbuild/protobuf';
-import { AnySchema, StructSchema } from '@bufbuild/protobuf/wkt';
+import { fromJson, toBinary } from '@bufbuild/protobuf';
+import { StructSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
-import { TypeRegistry } from '../../../src/api/type-registry.ts';
-import { exchangeProtocols } from '../../../src/config/builders/metadata-exchange.ts';
-import { MetadataExchangeSchema } from '../../../src/api/generated/istio/metadata_exchange_pb.js';
-import { TypedStructSchema } from '../../../src/api/generated/udpa/type/v1/typed_struct_pb.js';
 import { inertContext } from '../../../src/filters/inert-context.ts';
 import type { HttpFilter, StreamContext } from '../../../src/filters/http/filter.ts';
 import { FilterConfigSchema } from '../../../src/api/generated/istio/alpn_pb.js';
@@ -69,22 +65,4 @@ describe('peer metadata', () => {
   test('is left alone where nothing is to be discovered', async () => {
     expect((await testFilter(istioPeerMetadata, { config: {} })).filter).toBeUndefined();
   });
-});
-
-test('the ALPN protocols of metadata exchanges are found, typed or as TypedStruct', async () => {
-  const types = new TypeRegistry();
-  await types.load([MetadataExchangeSchema.typeName, TypedStructSchema.typeName]);
-  const typeUrl = `type.googleapis.com/${MetadataExchangeSchema.typeName}`;
-  const typed = create(AnySchema, {
-    typeUrl,
-    value: toBinary(MetadataExchangeSchema, create(MetadataExchangeSchema, { protocol: 'a' })),
-  });
-  const struct = create(AnySchema, {
-    typeUrl: `type.googleapis.com/${TypedStructSchema.typeName}`,
-    value: toBinary(
-      TypedStructSchema,
-      create(TypedStructSchema, { typeUrl, value: { protocol: 'b', enable_discovery: true } }),
-    ),
-  });
-  expect(exchangeProtocols([typed, undefined, struct], types)).toEqual(['a', 'b']);
 });

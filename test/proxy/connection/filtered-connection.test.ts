@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { NetworkConnection, NetworkFilter, NetworkVerdict } from '../../../src/filters/network/filter.ts';
+import type {
+  NetworkConnection,
+  NetworkDataVerdict,
+  NetworkFilter,
+  NetworkVerdict,
+} from '../../../src/filters/network/filter.ts';
 import type { ConnectionInput } from '../../../src/proxy/codec/connection-io.ts';
 import type { DownstreamConnection } from '../../../src/proxy/connection/downstream-connection.ts';
 import { NetworkChain } from '../../../src/proxy/connection/network-chain.ts';
@@ -124,6 +129,33 @@ describe('reading', () => {
       ['a'],
       0,
     ]);
+  });
+
+  test('a filter may put other bytes in place of a chunk, or swallow it, but not the end', () => {
+    const verdicts: NetworkDataVerdict[] = [Buffer.alloc(0), Buffer.from('B'), Buffer.alloc(0)];
+    const last = new Gate();
+    accept([{ onData: () => verdicts.shift()! }, last]);
+    downstream.data('a');
+    downstream.data('b');
+    downstream.end();
+    expect(last.seen).toEqual(['start', 'B', '[end]']);
+    expect(end.events).toEqual(['B', '[end]']);
+  });
+
+  test('a filter that detaches sees nothing more of that direction', () => {
+    const seen: string[] = [];
+    const see = (what: string) => (chunk: Buffer) => {
+      seen.push(`${what} ${chunk.toString('latin1')}`);
+      return 'detach' as const;
+    };
+    accept([{ onData: see('read'), onWrite: see('write') }]);
+    for (const text of ['a', 'b']) {
+      downstream.data(text);
+      end.output!.write(text);
+    }
+    expect(seen).toEqual(['read a', 'write a']);
+    expect(end.events).toEqual(['a', 'b']);
+    expect(downstream.written).toBe('ab');
   });
 
   test('going on without having stopped is harmless, and so is going on after the end', () => {

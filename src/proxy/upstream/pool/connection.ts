@@ -1,4 +1,6 @@
 import { Timer, type TimerTask } from '../../../lib/timer-wheel.ts';
+import type { ClusterModel } from '../../../config/cluster-model.ts';
+import type { NetworkFilterForConnection } from '../../../filters/network/filter.ts';
 import type { ConnectionInfo } from '../../../filters/stream-info.ts';
 import type { ConnectionInput } from '../../codec/connection-io.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
@@ -58,6 +60,8 @@ export interface PooledConnectionOwner<Request, Stream> {
 export interface ConnectionFactory {
   readonly dispatcher: Dispatcher;
   readonly connector: Connector;
+  /** The network filters of a cluster, compiled; absent: there are none. */
+  networkFilters?(cluster: ClusterModel): readonly NetworkFilterForConnection[];
   /** Numbers unique in the process (%UPSTREAM_CONNECTION_ID%). */
   nextConnectionId(): number;
 }
@@ -121,6 +125,7 @@ export class PooledConnection<Request, Stream> implements UpstreamSocketOwner, T
         connectionId: factory.nextConnectionId(),
         transportSocket: host.transportSocket,
         transport: owner.transport,
+        filters: model.networkFilters.length === 0 ? [] : (factory.networkFilters?.(model) ?? []),
       },
       this,
     );

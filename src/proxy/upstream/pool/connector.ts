@@ -1,6 +1,7 @@
 import { connect, type Socket, type TcpSocketConnectOpts } from 'node:net';
 import type { BindModel, TcpKeepaliveModel } from '../../../config/cluster-model.ts';
 import type { AddressModel } from '../../../config/common-model.ts';
+import type { NetworkFilterForConnection } from '../../../filters/network/filter.ts';
 import type { ConnectionInfo, TlsInfo } from '../../../filters/stream-info.ts';
 import type { StatBlock } from '../../../telemetry/stats/stats.ts';
 import type { ConnectionInput, HalfClosableOutput } from '../../codec/connection-io.ts';
@@ -34,6 +35,8 @@ export interface ConnectOptions {
   /** Undefined: plain bytes. */
   readonly transportSocket: UpstreamTransportSocket | undefined;
   readonly transport: UpstreamTransportOptions;
+  /** Network filters between the connection and its user. Absent: none. */
+  readonly filters?: readonly NetworkFilterForConnection[];
 }
 
 /** Who owns an upstream socket. Every call is made inside a dispatcher turn. */

@@ -1,6 +1,7 @@
 import type { FormatContext } from '../access-log.ts';
+import type { StreamInfo } from '../../../filters/stream-info.ts';
 import { toJson } from '../json-text.ts';
-import { absent, toBytesText, truncate, type FormatValue, type Operator, type OperatorTable } from './operator.ts';
+import { toBytesText, truncate, type FormatValue, type Operator, type OperatorTable } from './operator.ts';
 
 type Source = (context: FormatContext, namespace: string) => unknown;
 
@@ -60,8 +61,10 @@ const anyMetadata: Operator = {
   },
 };
 
-/** `%FILTER_STATE(key:PLAIN|TYPED|FIELD:field)%`. */
-const filterState: Operator = {
+type FilterState = ReadonlyMap<string, unknown> | undefined;
+
+/** `%FILTER_STATE(key:PLAIN|TYPED|FIELD:field)%`, of the stream or of its upstream connection. */
+const filterState = (stateOf: (info: StreamInfo) => FilterState): Operator => ({
   params: 'optional',
   length: true,
   compile(args, maxLength, { typed }) {
@@ -72,7 +75,7 @@ const filterState: Operator = {
     if ((mode === 'FIELD') !== (field !== ''))
       throw new Error('Invalid filter state serialize type, FIELD should be used with the field name.');
     return ({ info }) => {
-      const value = info.filterState.get(key!);
+      const value = stateOf(info)?.get(key!);
       if (mode === 'FIELD') return isObject(value) ? asValue(value[field], maxLength, typed) : undefined;
       // As text, TYPED (the default) is the JSON of the object: a string keeps its quotes.
       if (mode !== 'PLAIN' && !typed && typeof value === 'string')
@@ -80,7 +83,7 @@ const filterState: Operator = {
       return asValue(value, maxLength, typed);
     };
   },
-};
+});
 
 /** Operators that read metadata and filter state. */
 export const metadataOperators: OperatorTable = {
@@ -88,6 +91,6 @@ export const metadataOperators: OperatorTable = {
   CLUSTER_METADATA: metadata(sources['CLUSTER']!),
   UPSTREAM_METADATA: metadata(sources['UPSTREAM_HOST']!),
   METADATA: anyMetadata,
-  FILTER_STATE: filterState,
-  UPSTREAM_FILTER_STATE: absent('optional', true),
+  FILTER_STATE: filterState(({ filterState: state }) => state),
+  UPSTREAM_FILTER_STATE: filterState(({ upstreamConnection }) => upstreamConnection?.filterState),
 };
