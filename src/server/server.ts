@@ -23,6 +23,7 @@ import { builtinFilterRegistries } from '../filters/filter-registries.ts';
 import { systemClock } from '../lib/clock.ts';
 import { SystemRandom } from '../lib/random.ts';
 import { SharedCells } from '../lib/shared-cells.ts';
+import { checkBind } from '../proxy/listener/bind-check.ts';
 import { connectionCellCount, settleConnections } from '../proxy/listener/connection-limit.ts';
 import { ListenerRegistry } from '../proxy/listener/listener-registry.ts';
 import { ClusterRegistry } from '../proxy/upstream/cluster-registry.ts';
@@ -154,6 +155,7 @@ export class Server implements AsyncDisposable {
       assignSlots: (model) => this.#filterSlots.assign(model),
       workers: this.#concurrency,
       drainTimeMs: options.drainTimeSeconds * 1000,
+      checkBind,
       apply: async (delta) => {
         this.#certificates = undefined;
         return (await this.#fleet?.apply(delta)) ?? [];

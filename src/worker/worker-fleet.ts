@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AddressModel } from '../config/common-model.ts';
 import { SnapshotStore } from '../config/snapshot-store.ts';
 import type { SnapshotDelta } from '../config/snapshot.ts';
 import type { SharedCells } from '../lib/shared-cells.ts';
+import { addressesOf } from '../proxy/listener/listener-comparison.ts';
 import type { ListenerOutcome } from '../proxy/listener/listener-set.ts';
 import type { StatsAggregator } from '../telemetry/stats/aggregator.ts';
 import type { LogLevel } from '../telemetry/log-level.ts';
@@ -79,7 +81,8 @@ export class WorkerFleet {
       this.#shareChunks();
       const links = this.#links.filter((link) => link !== undefined);
       let outcomes: readonly ListenerOutcome[] | undefined;
-      while (outcomes === undefined && links.length > 0) outcomes = await this.#applyTo(links.shift()!, delta);
+      const kept = this.#boundBefore(delta);
+      while (outcomes === undefined && links.length > 0) outcomes = await this.#applyTo(links.shift()!, delta, kept);
       for (const name of delta.listeners?.remove ?? []) delete this.#bound[name];
       const failed = new Set<string>();
       for (const { name, addresses, error } of outcomes ?? []) {
@@ -94,10 +97,24 @@ export class WorkerFleet {
     });
   }
 
+  /** What is bound, but for listeners that move to other addresses. */
+  #boundBefore({ listeners }: SnapshotDelta): Record<string, readonly AddressModel[]> {
+    const bound = { ...this.#bound };
+    for (const model of listeners?.set ?? []) {
+      const former = this.#snapshot.listeners.get(model.name);
+      if (former !== undefined && !isDeepStrictEqual(addressesOf(former), addressesOf(model))) delete bound[model.name];
+    }
+    return bound;
+  }
+
   /** Undefined: the worker died over it; its successor gets everything anew. */
-  async #applyTo(link: DataPlaneLink, delta: SnapshotDelta): Promise<readonly ListenerOutcome[] | undefined> {
+  async #applyTo(
+    link: DataPlaneLink,
+    delta: SnapshotDelta,
+    bound = this.#bound,
+  ): Promise<readonly ListenerOutcome[] | undefined> {
     try {
-      return await link.apply(delta, this.#bound);
+      return await link.apply(delta, bound);
     } catch (error) {
       if (this.#links.includes(link)) throw error;
       return undefined;

@@ -5,6 +5,7 @@ import { createProxy } from '../../src/index.ts';
 import { adsBootstrap, assignment, edsCluster, rdsListener, routesTo } from '../support/ads-config.ts';
 import { AdsServer } from '../support/ads-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { HttpClient } from '../support/http-client.ts';
 import { tcp } from '../support/proxy-config.ts';
 import { ScriptedUpstream } from '../support/scripted-upstream.ts';
@@ -225,9 +226,45 @@ describe.each([
       set('lds', 'free', rdsListener('free', '', { hcm: inline }));
     });
     await eventually('the refusal', () => ads.nacks('lds').length > 0);
-    expect(ads.nacks('lds')[0]).toMatch(/^Error adding\/updating listener\(s\) taken: .*EADDRINUSE/s);
+    expect(ads.nacks('lds')[0]).toMatch(/^Error adding\/updating listener\(s\) taken: .*Address already in use/s);
     expect((await fetch(`http://127.0.0.1:${proxy.port('free')}/`)).status).toBe(404);
     expect(proxy.stat('listener_manager.listener_create_failure')).toBe(1);
+  });
+
+  test('a port that is taken, of a listener that would have to warm: refused at once, and before the start as well', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    ads.set('lds', 'early', rdsListener('early', 'r', { address: tcp(upstream.port) }));
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    await eventually('the refusal', () => ads.nacks('lds').length > 0);
+    const reason = `cannot bind '127.0.0.1:${upstream.port}': Address already in use`;
+    expect(ads.nacks('lds')[0]).toBe(`Error adding/updating listener(s) early: ${reason}\n`);
+    ads.change((set) => {
+      set('lds', 'early', undefined);
+      set('lds', 'late', rdsListener('late', 'never', { address: tcp(upstream.port) }));
+    });
+    await eventually('the second refusal', () => ads.nacks('lds').some((text) => text.includes(`late: ${reason}`)));
+    const shown = await configDump(proxy.adminPort!, 'dynamic_listeners');
+    expect(shown.find(({ name }) => name === 'late')).toMatchObject({ error_state: { details: reason } });
+    expect(proxy.stat('listener_manager.listener_added')).toBe(1);
+    expect(proxy.stat('listener_manager.total_listeners_warming')).toBe(0);
+    expect((await fetch(`http://127.0.0.1:${proxy.port('in')}/`)).status).toBe(200);
+  });
+
+  test('a listener that moves to another port is opened there', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }), concurrency: 2 });
+    const port = await freePort();
+    ads.set('lds', 'in', rdsListener('in', 'r', { address: tcp(port) }));
+    await eventually('the other port', () => proxy.port('in') === port);
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    ads.set('lds', 'in', rdsListener('in', 'r', { address: tcp(upstream.port) }));
+    await eventually('the refusal', () => ads.nacks('lds').length > 0);
+    expect(proxy.port('in')).toBe(port);
+    expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
   });
 
   test('scoped routes: a header chooses the routes, and scopes come and go', async () => {

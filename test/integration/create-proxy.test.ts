@@ -68,7 +68,7 @@ describe('createProxy', () => {
       listeners: [listener('ingress'), listener('taken', { listener: { address: tcp(upstream.port) } })],
       upstream: upstream.port,
     });
-    await expect(createProxy({ config })).rejects.toThrow(/taken.*EADDRINUSE/s);
+    await expect(createProxy({ config })).rejects.toThrow(/taken.*Address already in use/s);
     await eventually('the handles to close', () => openHandles().length <= before.length);
   });
 

@@ -165,7 +165,9 @@ describe.concurrent('a run that cannot serve', { timeout: 60_000 }, () => {
     const config = proxyConfig({ listeners: [listener('ingress', { listener: { address: tcp(port) } })], upstream: 1 });
     const { code, stderr } = await run(JSON.stringify(config, null, 2), '-l', 'error');
     server.close();
-    expect(stderr).toMatch(new RegExp(`envoy\\.yaml:\\d+:\\d+: .*ingress.*127\\.0\\.0\\.1:${port}.*EADDRINUSE`));
+    expect(stderr).toMatch(
+      new RegExp(`envoy\\.yaml:\\d+:\\d+: .*ingress.*127\\.0\\.0\\.1:${port}.*Address already in use`),
+    );
     expect(code).toBe(1);
   });
 

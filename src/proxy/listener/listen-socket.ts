@@ -2,6 +2,7 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import type { AddressModel } from '../../config/common-model.ts';
 import type { KeepAliveModel } from '../../config/listener-model.ts';
+import { errorText } from '../../lib/posix/error-text.ts';
 import { encodeSocketAddress } from '../../lib/posix/socket-address.ts';
 import {
   IP_TRANSPARENT,
@@ -56,7 +57,7 @@ export class ListenSocket {
     if (address.kind === 'pipe') removeStaleSocket(address.path);
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException): void =>
-        reject(new Error(`cannot bind '${describe(address)}': ${error.code ?? error.message}`, { cause: error }));
+        reject(new Error(`cannot bind '${describe(address)}': ${errorText(error)}`, { cause: error }));
       server.once('error', failed);
       let listened: ListenOptions;
       try {
@@ -113,7 +114,7 @@ function openTransparent(
     calls.setOption(fd, isV6 ? SOL_IPV6 : SOL_IP, isV6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, on);
   if (done && calls.bind(fd, address) && calls.listen(fd, backlog)) return fd;
   calls.close(fd);
-  throw new Error(done ? 'EADDRINUSE' : 'IP_TRANSPARENT was refused: CAP_NET_ADMIN is necessary');
+  throw new Error(done ? 'Address already in use' : 'IP_TRANSPARENT was refused: CAP_NET_ADMIN is necessary');
 }
 
 /** `@name` is a name in Linux's abstract namespace. */

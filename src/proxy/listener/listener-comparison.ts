@@ -34,7 +34,8 @@ function withoutChains(model: ListenerModel): Partial<ListenerModel> {
   return { ...model, filterChains: [], defaultFilterChain: undefined, filterChainMatcher: undefined };
 }
 
-const addressesOf = ({ address, additionalAddresses }: ListenerModel): readonly AddressModel[] => [
+/** All of them, the main one first. */
+export const addressesOf = ({ address, additionalAddresses }: ListenerModel): readonly AddressModel[] => [
   address,
   ...additionalAddresses,
 ];

@@ -1,3 +1,4 @@
+import type { AddressModel } from '../../config/common-model.ts';
 import type { ListenerModel } from '../../config/listener-model.ts';
 import type { SnapshotDelta } from '../../config/snapshot.ts';
 import type { Clock, ClockTimer } from '../../lib/clock.ts';
@@ -6,7 +7,7 @@ import { LISTENER_MANAGER_STATS } from '../../telemetry/stats/server-stats.ts';
 import type { StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
 import { connectionCellCount } from './connection-limit.ts';
 import type { ListenerOutcome } from './listener-set.ts';
-import { isInPlaceUpdate, modelText, sharedAddress } from './listener-comparison.ts';
+import { addressesOf, isInPlaceUpdate, modelText, sharedAddress } from './listener-comparison.ts';
 
 const AT = LISTENER_MANAGER_STATS.at;
 
@@ -36,6 +37,8 @@ export interface ListenerRegistryOptions<Spec extends ListenerSpec> {
   /** How many workers open each listener. */
   readonly workers: number;
   readonly drainTimeMs: number;
+  /** See `checkBind`. */
+  checkBind(model: ListenerModel, held: readonly AddressModel[]): Promise<string>;
   /** Hands a delta to the workers. */
   apply(delta: SnapshotDelta): Promise<readonly ListenerOutcome[]>;
   /** Begins to fetch what a listener needs. `onReady` is called once, never inside of the call. */
@@ -104,6 +107,7 @@ export class ListenerRegistry<Spec extends ListenerSpec> {
   #started = false;
   #closed = false;
   #flushing: Promise<void> = Promise.resolve();
+  #checking: Promise<unknown> = Promise.resolve();
   #isFlushScheduled = false;
   #waiting: (() => void)[] = [];
 
@@ -153,17 +157,50 @@ export class ListenerRegistry<Spec extends ListenerSpec> {
    * '' or to why it can't be had; its predecessor serves on then. What is the same as before changes nothing, and a
    * static listener is not replaced by one that is discovered.
    */
-  set(spec: Spec, versionInfo: string, viaApi: boolean): Promise<string> {
+  async set(spec: Spec, versionInfo: string, viaApi: boolean): Promise<string> {
     const { model } = spec;
     const { name } = model;
-    const entry = this.#entries.get(name);
-    if (entry !== undefined && !entry.viaApi && viaApi) return Promise.resolve('');
     const text = modelText(spec);
+    if (this.#isSame(name, text, viaApi)) return '';
+    if (viaApi) {
+      const error = await this.#checkAddress(model);
+      // Meanwhile another may have come.
+      if (this.#closed || this.#isSame(name, text, viaApi)) return '';
+      const taken = sharedAddress(model, this.#models(name));
+      const failure =
+        taken === undefined
+          ? error
+          : `error adding listener: '${name}' has duplicate address '${taken}' as existing listener`;
+      if (failure !== '') {
+        this.#stats.inc(AT.listener_create_failure);
+        return failure;
+      }
+    }
+    return this.#add(spec, text, versionInfo, viaApi);
+  }
+
+  #isSame(name: string, text: string, viaApi: boolean): boolean {
+    const entry = this.#entries.get(name);
+    if (entry === undefined) return false;
+    return (!entry.viaApi && viaApi) || (entry.warming ?? entry.active)?.text === text;
+  }
+
+  /** One after the other: each tries a port. What was removed lets go of its own before. */
+  #checkAddress(model: ListenerModel): Promise<string> {
+    const checked = this.#checking.then(async () => {
+      if (sharedAddress(model, this.#models(model.name)) !== undefined) return '';
+      if (this.#removed.size > 0) await this.flushed();
+      const { active } = this.#entries.get(model.name) ?? {};
+      return this.#options.checkBind(model, active === undefined ? [] : addressesOf(active.spec.model));
+    });
+    this.#checking = checked;
+    return checked;
+  }
+
+  #add(spec: Spec, text: string, versionInfo: string, viaApi: boolean): Promise<string> {
+    const { name } = spec.model;
+    const entry = this.#entries.get(name);
     const former = entry?.warming ?? entry?.active;
-    if (former?.text === text) return Promise.resolve('');
-    const taken = sharedAddress(model, this.#models(name));
-    if (taken !== undefined && viaApi)
-      return Promise.resolve(`error adding listener: '${name}' has duplicate address '${taken}' as existing listener`);
     const current: Entry<Spec> = entry ?? { name, viaApi, active: undefined, warming: undefined, isRemoved: false };
     if (entry === undefined) this.#entries.set(name, current);
     this.#stats.inc(former === undefined ? AT.listener_added : AT.listener_modified);

@@ -15,7 +15,7 @@ const DRAIN_MS = 1000;
 const { model: base } = await buildListenerModel();
 
 /** A registry with what it sends to the workers, and who waits for what. */
-function rig(fails: (name: string) => string | undefined = () => undefined) {
+function rig(fails: (name: string) => string | undefined = () => undefined, cannotBind = (_name: string) => '') {
   const clock = new FakeClock();
   const stats = new ThreadStats();
   const sent: { readonly set: readonly string[]; readonly remove: readonly string[] }[] = [];
@@ -40,6 +40,7 @@ function rig(fails: (name: string) => string | undefined = () => undefined) {
       return { isReady: !waits, waitingFor: waits ? [name] : [], close: () => void closed.push(name) };
     },
     onFailure: () => {},
+    checkBind: (model) => Promise.resolve(cannotBind(model.name)),
   });
   return {
     registry,
@@ -155,6 +156,16 @@ describe('ListenerRegistry', () => {
     expect(await registry.set(spec('a', 'two'), '2', true)).toBe('EADDRINUSE');
     expect(await registry.set(spec('b'), '2', true)).toBe('EADDRINUSE');
     expect(names()).toEqual([['a', '1', undefined, undefined]]);
+  });
+
+  test('an address that can not be bound is told before the listener warms', async () => {
+    const { registry, waiting, names } = rig(undefined, (name) => (name === 'b' ? 'taken' : ''));
+    await registry.set(spec('a', '', { waits: true }), '1', true);
+    expect(await registry.set(spec('b', '', { waits: true }), '1', true)).toBe('taken');
+    expect(waiting.map(({ name }) => name)).toEqual(['a ']);
+    // A static listener is opened, or the server doesn't start.
+    expect(await registry.set(spec('b', 'static', { waits: true }), '', false)).toBe('');
+    expect(names().map(([name]) => name)).toEqual(['a', 'b']);
   });
 
   test('two listeners do not share an address', async () => {
