@@ -270,6 +270,48 @@ describe.skipIf(!canRun).each(pairs)('istiod with mTLS: client %s, server %s', (
   });
 });
 
+// Of the pair the server may be an Envoy with an agent; ours get their certificates from istiod themselves.
+describe.skipIf(!canRun || subjectName === 'envoy').each(['outrigger', 'envoy'])(
+  'istiod with mTLS and no agent: a server that is %s',
+  (server) => {
+    let mesh: IstioMesh;
+    const call = () => mesh.inside.request(`${URL}/`, host);
+
+    beforeAll(async () => {
+      mesh = await IstioMesh.start(['v1=127.0.0.1:17280'], { mtls: true });
+      mesh.write('virtual-service.yaml', virtualService('mtls', [`{route: [${to('v1')}]}`]));
+      mesh.write('mtls.yaml', peerAuthentication('STRICT'));
+      const agent = server === 'envoy';
+      await Promise.all([
+        mesh.proxy({ binary: OUTRIGGER, ip: '127.0.1.10', app: 'client', adminPort: 15_000, agent: false }),
+        mesh.proxy({ binary: agent ? envoy! : OUTRIGGER, ip: '127.0.1.11', app: 'echo', adminPort: 15_100, agent }),
+      ]);
+      await eventually('the mesh', async () => (await call()).status === 200, 20_000);
+    }, 120_000);
+    afterAll(() => mesh?.[Symbol.asyncDispose]());
+
+    test('the server knows the client by its certificate', async () => {
+      const { headers } = JSON.parse((await call()).body.toString()) as Echo;
+      expect(headers['x-forwarded-client-cert']).toMatch(
+        /^By=spiffe:\/\/cluster\.local\/ns\/default\/sa\/echo;Hash=[0-9a-f]{64};Subject="";URI=spiffe:\/\/cluster\.local\/ns\/default\/sa\/client$/,
+      );
+      expect((await mesh.inside.request('http://127.0.1.11:17180/', host)).status).toBe(599);
+      expect(mesh.refusals).toEqual([]);
+    });
+
+    test('its certificate is one of istiod', async () => {
+      const { certificates } = await mesh.inside.json<{ certificates: { ca_cert: unknown[]; cert_chain: object[] }[] }>(
+        'http://127.0.0.1:15000/certs',
+      );
+      const chains = JSON.stringify(certificates.map(({ cert_chain }) => cert_chain));
+      expect(chains).toContain('spiffe://cluster.local/ns/default/sa/client');
+      const stats = await mesh.inside.text('http://127.0.0.1:15000/stats?filter=outrigger.certificate_authority');
+      expect(stats).toContain('outrigger.certificate_authority.success: 1\n');
+      expect(stats).toContain('outrigger.certificate_authority.failure: 0\n');
+    });
+  },
+);
+
 describe.skipIf(!canRun)(`istiod with policies: ${subjectName}`, () => {
   test('an AuthorizationPolicy, pushed live, tells clients apart', async () => {
     await using mesh = await IstioMesh.start(['v1=127.0.0.1:17280'], { mtls: true });

@@ -18,6 +18,8 @@ export interface MeshProxyOptions {
   readonly adminPort: number;
   readonly role?: 'sidecar' | 'router';
   readonly interception?: 'NONE' | 'REDIRECT' | 'TPROXY';
+  /** False: it asks istiod itself for what an agent would get for it. Default: an agent where certificates are needed. */
+  readonly agent?: boolean;
 }
 
 /** istiod, a folder of Istio's configuration that it watches, applications and sidecars, in one network namespace. */
@@ -25,6 +27,8 @@ export class IstioMesh implements AsyncDisposable {
   readonly inside: LoopbackNamespace;
   readonly #config: string;
   readonly #mtls: boolean;
+  /** The proxies that have an agent. */
+  readonly #agents = new Set<string>();
 
   private constructor(inside: LoopbackNamespace, config: string, mtls: boolean) {
     this.inside = inside;
@@ -70,7 +74,9 @@ export class IstioMesh implements AsyncDisposable {
   async proxy(options: MeshProxyOptions): Promise<ChildProcess> {
     const { binary, ip, app, version = 'v1', adminPort, role = 'sidecar', interception = 'NONE' } = options;
     const name = `${app}-${version}`;
-    const child = this.#mtls
+    const { agent = this.#mtls } = options;
+    if (agent) this.#agents.add(name);
+    const child = agent
       ? this.inside.spawn(name, join(TOOL_SCRIPTS, 'pilot-agent.sh'), [role], {
           INTERCEPTION: interception,
           ENVOY: binary,
@@ -87,7 +93,7 @@ export class IstioMesh implements AsyncDisposable {
         })
       : this.inside.spawn(name, binary, [
           '-c',
-          this.#bootstrap(name, { ...options, version, role, interception }),
+          this.#bootstrap(name, { ...options, version, role, interception, agent }),
           '--concurrency',
           '1',
           '--disable-hot-restart',
@@ -97,7 +103,7 @@ export class IstioMesh implements AsyncDisposable {
           'warning',
         ]);
     // The agent's readiness means that the proxy took over what istiod sent.
-    const url = this.#mtls ? `http://127.0.0.1:${adminPort + 20}/healthz/ready` : `http://127.0.0.1:${adminPort}/ready`;
+    const url = agent ? `http://127.0.0.1:${adminPort + 20}/healthz/ready` : `http://127.0.0.1:${adminPort}/ready`;
     await eventually(name, async () => (await this.inside.request(url)).status === 200, 60_000).catch(
       (error: unknown) => {
         throw new Error(`${String(error)}\n${this.logOf(app, version).slice(-4000)}`);
@@ -109,9 +115,23 @@ export class IstioMesh implements AsyncDisposable {
   #bootstrap(name: string, { ip, app, version, adminPort, role, interception }: Required<MeshProxyOptions>): string {
     const file = join(this.inside.dir, `${name}.yaml`);
     const text = execFileSync(join(ISTIOD, 'bootstrap.sh'), [role, ip, name, app], {
-      env: { ...process.env, ADMIN_PORT: String(adminPort), VERSION: version, INTERCEPTION: interception },
+      env: {
+        ...process.env,
+        ADMIN_PORT: String(adminPort),
+        VERSION: version,
+        INTERCEPTION: interception,
+        ...(this.#mtls && { ISTIOD_CA: join(this.inside.dir, 'ca'), TOKEN: this.#token(app) }),
+      },
     });
     writeFileSync(file, text);
+    return file;
+  }
+
+  /** The file of a service account's token. */
+  #token(account: string): string {
+    const file = join(this.inside.dir, `${account}.token`);
+    const script = `. "${join(ISTIOD, 'token.sh')}"; token default "$1"`;
+    writeFileSync(file, execFileSync('bash', ['-c', script, 'bash', account]));
     return file;
   }
 
@@ -123,7 +143,8 @@ export class IstioMesh implements AsyncDisposable {
 
   /** What a sidecar logged. */
   logOf(app: string, version = 'v1'): string {
-    return this.inside.log(this.#mtls ? `${app}-${version}-home/agent` : `${app}-${version}`);
+    const name = `${app}-${version}`;
+    return this.inside.log(this.#agents.has(name) ? `${name}-home/agent` : name);
   }
 
   /** Every refusal that istiod was told of. */

@@ -24,6 +24,7 @@ trap 'kill $pids 2>/dev/null || true; wait 2>/dev/null || true' EXIT
 trap 'exit 143' TERM INT
 export ISTIOD_CA=${ISTIOD_CA:-$cache/run/ca}
 . "$tools/istiod/certificates.sh" "$ISTIOD_CA"
+. "$tools/istiod/token.sh"
 if ! curl -sf -o /dev/null "http://127.0.0.1:${ISTIOD_HTTP_PORT:-15080}/ready"; then
   ISTIOD_MTLS=1 ISTIOD_OUT=$out/istiod "$tools/istiod.sh" >"$out/istiod.log" 2>&1 & pids=$!
   for _ in $(seq 300); do curl -sf -o /dev/null "http://127.0.0.1:${ISTIOD_HTTP_PORT:-15080}/ready" && break; sleep 0.1; done
@@ -32,9 +33,7 @@ fi
 home=$out/home
 mkdir -p "$home"/var/run/secrets/{istio,tokens} "$home/etc/istio/proxy" "$home/etc/istio/pod"
 cp "$ISTIOD_CA/root-cert.pem" "$home/var/run/secrets/istio/root-cert.pem"
-b64() { base64 -w0 | tr '+/' '-_' | tr -d =; }
-claims='{"iss":"outrigger.test","aud":["istio-ca"],"sub":"system:serviceaccount:'$POD_NAMESPACE:$SERVICE_ACCOUNT'","exp":4102444800}'
-printf '%s.%s.%s' "$(printf '{"alg":"RS256","typ":"JWT"}' | b64)" "$(printf %s "$claims" | b64)" "$(printf unsigned | b64)" >"$home/var/run/secrets/tokens/istio-token"
+token "$POD_NAMESPACE" "$SERVICE_ACCOUNT" >"$home/var/run/secrets/tokens/istio-token"
 labels='app="'$app'"\nversion="'$version'"\nservice.istio.io/canonical-name="'$app'"\nservice.istio.io/canonical-revision="'$version'"\n'
 [ "$role" = sidecar ] || labels='app="'$app'"\nistio="ingressgateway"\n'
 printf "$labels" >"$home/etc/istio/pod/labels"
