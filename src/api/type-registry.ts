@@ -27,7 +27,8 @@ export interface UnpackedAny {
   readonly problems: readonly FieldProblem[];
 }
 
-const GENERATED = new URL('generated/', import.meta.url);
+/** In the published package all modules are in one folder. */
+const GENERATED = new URL(import.meta.url.endsWith('.ts') ? 'generated/' : 'api/generated/', import.meta.url);
 
 /**
  * The message types of the API, loaded on demand: importing all generated modules costs a third of a second, a

@@ -5,7 +5,8 @@ export const ENVOY_VERSION = '1.40.0';
 
 /** The version of this package. */
 export function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
+  // In the published package all modules are in dist/.
+  const file = new URL(import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json', import.meta.url);
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 

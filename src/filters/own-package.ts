@@ -1,7 +1,7 @@
 import { registerHooks } from 'node:module';
 
 /** The package's own entry: index.ts here, index.js in the published package. */
-const entry = new URL(`../index${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url).href;
+const entry = new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : 'index.js', import.meta.url).href;
 
 /**
  * Has `import ... from 'outrigger'` mean this very package wherever the importing file lies: a filter mounted into a
