@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +11,7 @@ import { formatProblem } from '../src/config/format-problem.ts';
 import { loadBootstrap } from '../src/config/bootstrap.ts';
 import { createProxy } from '../src/index.ts';
 import { validateConfig } from '../src/server/validate-config.ts';
+import { CertificateAuthority } from './support/certificates.ts';
 import { DIFFERENCES } from './differential/differences.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -16,7 +19,13 @@ const examples = join(root, 'examples');
 
 describe('examples', () => {
   test.each(readdirSync(examples).filter((file) => file.endsWith('.yaml')))('%s is valid', async (file) => {
-    const loaded = await loadBootstrap({ configPath: join(examples, file) });
+    // What a pod of a mesh finds in its volumes.
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'pod-'));
+    mkdirSync(join(dir.path, 'istio'));
+    writeFileSync(join(dir.path, 'istio/root-cert.pem'), CertificateAuthority.create().certificate);
+    const configPath = join(dir.path, file);
+    writeFileSync(configPath, readFileSync(join(examples, file), 'utf8').replaceAll('/var/run/secrets', dir.path));
+    const loaded = await loadBootstrap({ configPath });
     const problems = [...loaded.problems, ...(await validateConfig(loaded))];
     expect(problems.map(formatProblem)).toEqual([]);
   });

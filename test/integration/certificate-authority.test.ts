@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-function authority(service: CertificateService, serviceAccount: string): object {
+function authority(serviceAccount: string): object {
   return {
     name: 'outrigger.certificate_authority',
     typed_config: {
@@ -77,7 +77,7 @@ function serverConfig(service: CertificateService, named: typeof plain): object 
       },
     },
     clusters: [cluster('ca', service.port, http2)],
-    bootstrap: { bootstrap_extensions: [authority(service, 'server')], node: { id: 'a', cluster: 'a' } },
+    bootstrap: { bootstrap_extensions: [authority('server')], node: { id: 'a', cluster: 'a' } },
   });
 }
 
@@ -88,7 +88,7 @@ function clientConfig(service: CertificateService, account: string, named: typeo
       cluster('ca', service.port, http2),
       cluster('backend', port, { transport_socket: { name: 'tls', typed_config: socket } }),
     ],
-    bootstrap: { bootstrap_extensions: [authority(service, account)], node: { id: 'b', cluster: 'b' } },
+    bootstrap: { bootstrap_extensions: [authority(account)], node: { id: 'b', cluster: 'b' } },
   });
 }
 
