@@ -29,6 +29,9 @@ export const apiAdditions = {
   'envoy/extensions/transport_sockets/tls/v3/common.proto': {
     TlsParameters: ['enum CompliancePolicy { FIPS_202205 = 0; }', 'repeated CompliancePolicy compliance_policies = 6;'],
   },
+  'envoy/extensions/transport_sockets/tls/v3/secret.proto': {
+    GenericSecret: ['map<string, config.core.v3.DataSource> secrets = 2 [(udpa.annotations.sensitive) = true];'],
+  },
   'envoy/extensions/transport_sockets/tls/v3/tls.proto': {
     UpstreamTlsContext: ['bool auto_host_sni = 6;', 'bool auto_sni_san_validation = 7;'],
     DownstreamTlsContext: ['bool prefer_client_ciphers = 11;'],

@@ -21,6 +21,9 @@ const SUPPORTED = [
   'static_resources',
   'dynamic_resources',
   'cluster_manager',
+  'config_sources',
+  'default_config_source',
+  'node_context_params',
   'admin',
   'application_log_config',
   'default_regex_engine',
@@ -57,7 +60,7 @@ export function checkBootstrap(
     reportUnsupported(
       Bootstrap_DynamicResourcesSchema,
       bootstrap.dynamicResources,
-      ['lds_config', 'cds_config', 'ads_config'],
+      ['lds_config', 'lds_resources_locator', 'cds_config', 'cds_resources_locator', 'ads_config'],
       problems.at('dynamic_resources'),
     );
   if (bootstrap.clusterManager !== undefined)
@@ -85,7 +88,7 @@ export function checkBootstrap(
 
 function checkStaticResources({ staticResources }: Bootstrap, problems: Problems): void {
   if (staticResources === undefined) return;
-  reportUnsupported(Bootstrap_StaticResourcesSchema, staticResources, ['listeners', 'clusters'], problems);
+  reportUnsupported(Bootstrap_StaticResourcesSchema, staticResources, ['listeners', 'clusters', 'secrets'], problems);
   const names = new Set<string>();
   for (const [index, { name }] of staticResources.clusters.entries()) {
     if (name !== '' && names.has(name))

@@ -9,7 +9,7 @@ export type SecretModel =
   | { readonly kind: 'certificate'; readonly name: string; readonly value: TlsCertificateModel }
   | { readonly kind: 'validation'; readonly name: string; readonly value: CertificateValidationModel }
   | { readonly kind: 'ticket-keys'; readonly name: string; readonly value: TicketKeysModel }
-  | { readonly kind: 'generic'; readonly name: string; readonly value: Uint8Array };
+  | { readonly kind: 'generic'; readonly name: string; readonly value: GenericSecretModel };
 
 /**
  * A secret's value, or the name under which workers find it in their secret set. What comes from a file or from
@@ -17,6 +17,16 @@ export type SecretModel =
  */
 export type SecretSource<Value> =
   { readonly kind: 'inline'; readonly value: Value } | { readonly kind: 'secret'; readonly name: string };
+
+/** What the names of secrets from discovery (SDS) begin with. */
+export const DISCOVERED_SECRET = 'sds:';
+
+/** transport_sockets.tls.v3.GenericSecret: whatever a filter needs that is nobody else's business. */
+export interface GenericSecretModel {
+  readonly secret: Uint8Array;
+  /** Further ones, by name. */
+  readonly secrets: Readonly<Record<string, Uint8Array>>;
+}
 
 /** transport_sockets.tls.v3.TlsCertificate. */
 export interface TlsCertificateModel {

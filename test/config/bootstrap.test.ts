@@ -105,7 +105,6 @@ stats_sinks:
 
   test.each([
     ['layered_runtime: {layers: [{name: a, disk_layer: {}}]}', 'layered_runtime.layers[0].disk_layer'],
-    ['static_resources: {secrets: [{name: a}]}', 'static_resources.secrets'],
     [
       'overload_manager: {resource_monitors: [{name: a}], actions: [{name: a, triggers: [{name: b, threshold: {value: 0.5}}]}]}',
       'overload_manager.actions',

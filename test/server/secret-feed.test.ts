@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, toBinary, toJson, type MessageInitShape } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   ConfigSourceSchema,
@@ -11,6 +11,7 @@ import {
   SdsSecretConfigSchema,
   SecretSchema,
 } from '../../src/api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import { redact } from '../../src/api/redact.ts';
 import { TypeRegistry } from '../../src/api/type-registry.ts';
 import { Problems } from '../../src/config/problem.ts';
 import type { SecretModel } from '../../src/config/secret-model.ts';
@@ -290,5 +291,56 @@ describe('a secret from a control plane', () => {
     });
     expect(changes.map(chainOf)).toEqual([first.certificate, second.certificate]);
     rmSync(dir, { recursive: true });
+  });
+});
+
+describe('a generic secret', () => {
+  const generic = (text: string) => ({
+    name: 'token',
+    type: {
+      case: 'genericSecret' as const,
+      value: { secret: inline(text), secrets: { user: inline('me') } },
+    },
+  });
+  const textOf = (secret: SecretModel | undefined): string | undefined =>
+    secret?.kind === 'generic' ? `${secret.value.secret} ${secret.value.secrets['user']}` : undefined;
+
+  test('is waited for, rotates, and is shown without what it holds', async () => {
+    const name = declare('generic', 'token');
+    const waiting = claim([name]);
+    expect(waiting.waitingFor).toEqual(["the secret 'token'"]);
+    expect(await subscriber.deliver(generic('one'))).toEqual(['']);
+    expect([waiting.isReady, textOf(store.get(name))]).toEqual([true, 'one me']);
+    expect(await subscriber.deliver(generic('two'))).toEqual(['']);
+    expect(changes.map(textOf)).toEqual(['one me', 'two me']);
+
+    const { message } = store.delivered[0]!;
+    const shown = JSON.stringify(toJson(SecretSchema, redact(types, SecretSchema, message)));
+    expect(shown).toContain('[redacted]');
+    expect(shown).not.toMatch(/two|"me"/);
+  });
+
+  test('is no certificate', async () => {
+    const certificates = declare('certificate', 'token');
+    claim([certificates]);
+    expect(await subscriber.deliver(generic('one'))).toEqual([
+      'Unexpected SDS secret type (expecting certificate): genericSecret',
+    ]);
+  });
+
+  test('may be static: named once, and read from its file', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'generic-'));
+    const file = { specifier: { case: 'filename' as const, value: join(dir, 'token') } };
+    writeFileSync(file.specifier.value, 'one');
+    const secret = create(SecretSchema, { name: 'token', type: { case: 'genericSecret', value: { secret: file } } });
+    const problems = new Problems();
+    const discovery = undefined;
+    const all = new SecretSources({ types, secrets: [secret, secret], problems, discovery });
+    expect(problems.list.map(({ message }) => message)).toEqual(['Duplicate static GenericSecret secret name token']);
+    const name = all.named('generic', create(SdsSecretConfigSchema, { name: 'token' }), problems)!;
+    expect(all.find(name)).toMatchObject({ directories: [dir], initial: { value: { secret: Buffer.from('one') } } });
+    rmSync(dir, { recursive: true });
+    expect(all.named('generic', create(SdsSecretConfigSchema, { name: 'other' }), problems)).toBeUndefined();
+    expect(problems.list.at(-1)?.message).toBe('Unknown static generic secret: other');
   });
 });

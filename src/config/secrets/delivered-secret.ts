@@ -63,11 +63,13 @@ export function buildDeliveredSecret(
       return rejected(`Invalid path: ${path}`);
     }
   }
+  // Of generic secrets Envoy keeps the names of the files.
+  const shown = use.kind === 'generic' ? secret : message;
   const problems = new Problems();
   const options = { name: use.name, statName: use.resource, partial: use.partial };
   const model = buildSecret(inline, options, types, problems);
   const wrong = problems.list.find(({ severity }) => severity === 'error');
   return wrong === undefined
-    ? { model, error: '', outcome: 'loaded', directories, message }
-    : { ...rejected(wrong.message), message };
+    ? { model, error: '', outcome: 'loaded', directories, message: shown }
+    : { ...rejected(wrong.message), message: shown };
 }

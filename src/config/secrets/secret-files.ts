@@ -5,12 +5,13 @@ import type {
   TlsCertificate,
   TlsSessionTicketKeys,
 } from '../../api/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
-import type { Secret } from '../../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import type { GenericSecret, Secret } from '../../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 
 export type SecretMessage =
   | { readonly kind: 'certificate'; readonly message: TlsCertificate }
   | { readonly kind: 'validation'; readonly message: CertificateValidationContext }
-  | { readonly kind: 'ticket-keys'; readonly message: TlsSessionTicketKeys };
+  | { readonly kind: 'ticket-keys'; readonly message: TlsSessionTicketKeys }
+  | { readonly kind: 'generic'; readonly message: GenericSecret };
 
 /** The data sources of a secret, and the directory that is watched in place of those of its files. */
 function sourcesOf(secret: SecretMessage): [readonly (DataSource | undefined)[], WatchedDirectory | undefined] {
@@ -25,6 +26,8 @@ function sourcesOf(secret: SecretMessage): [readonly (DataSource | undefined)[],
     }
     case 'ticket-keys':
       return [secret.message.keys, undefined];
+    case 'generic':
+      return [[secret.message.secret, ...Object.values(secret.message.secrets)], undefined];
   }
 }
 
@@ -44,7 +47,7 @@ export function directoriesOf(secret: SecretMessage): string[] {
   return [...new Set(directories)];
 }
 
-/** What a Secret holds, if it is of a kind that TLS uses. */
+/** What a Secret holds; undefined: nothing. */
 export function secretMessage({ type }: Secret): SecretMessage | undefined {
   switch (type.case) {
     case 'tlsCertificate':
@@ -53,6 +56,8 @@ export function secretMessage({ type }: Secret): SecretMessage | undefined {
       return { kind: 'validation', message: type.value };
     case 'sessionTicketKeys':
       return { kind: 'ticket-keys', message: type.value };
+    case 'genericSecret':
+      return { kind: 'generic', message: type.value };
     default:
       return undefined;
   }

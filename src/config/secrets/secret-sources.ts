@@ -18,12 +18,13 @@ import { buildSecret } from '../builders/tls/secret.ts';
 import { unnamedCertificate } from '../builders/tls/tls-certificate.ts';
 import { unnamedValidation } from '../builders/tls/validation-context.ts';
 import { Problems } from '../problem.ts';
-import type {
-  CertificateValidationModel,
-  SecretModel,
-  SecretSource,
-  TicketKeysModel,
-  TlsCertificateModel,
+import {
+  DISCOVERED_SECRET,
+  type CertificateValidationModel,
+  type SecretModel,
+  type SecretSource,
+  type TicketKeysModel,
+  type TlsCertificateModel,
 } from '../secret-model.ts';
 import type { IssuedSecretNames } from '../certificate-authority-model.ts';
 import type { TlsValidationModel } from '../transport-socket-model.ts';
@@ -57,11 +58,13 @@ const WORDS: Readonly<Record<Kind, { readonly message: string; readonly unknown:
     unknown: 'Unknown tls session ticket keys',
     api: 'TlsSessionTicketKeysSdsApi',
   },
+  generic: { message: 'GenericSecret', unknown: 'Unknown static generic secret', api: 'GenericSecretSdsApi' },
 };
 const FIELDS: Readonly<Record<Kind, string>> = {
   certificate: 'tls_certificate',
   validation: 'validation_context',
   'ticket-keys': 'session_ticket_keys',
+  generic: 'generic_secret',
 };
 
 const NOT_DELIVERED: SecretLoad = {
@@ -143,10 +146,8 @@ export class SecretSources {
   }
 
   #addStatic(secret: Secret, problems: Problems): void {
-    if (secret.type.case === undefined) return problems.error('Secret type not implemented');
-    // Nothing uses it.
-    if (secret.type.case === 'genericSecret') return;
-    const message = secretMessage(secret)!;
+    const message = secretMessage(secret);
+    if (message === undefined) return problems.error('Secret type not implemented');
     const key = `${message.kind}:${secret.name}`;
     if (this.#static.has(key))
       problems.error(`Duplicate static ${WORDS[message.kind].message} secret name ${secret.name}`);
@@ -246,7 +247,7 @@ export class SecretSources {
   }
 
   #fromControlPlane(kind: Kind, resource: string, source: ConfigSource, partial: boolean): string {
-    const key = `sds:${kind}:${this.#hash(source)}:${resource}`;
+    const key = `${DISCOVERED_SECRET}${kind}:${this.#hash(source)}:${resource}`;
     const name = `${key}${partial ? ':part' : ''}`;
     if (!this.#declared.has(name)) {
       const use = { kind, resource, name, partial };
@@ -282,7 +283,7 @@ export class SecretSources {
       problems.error(`unable to add filesystem watch for file ${watched}/: No such file or directory`);
       return undefined;
     }
-    const name = `sds:${kind}:${path}:${resource}${partial ? ':part' : ''}`;
+    const name = `${DISCOVERED_SECRET}${kind}:${path}:${resource}${partial ? ':part' : ''}`;
     if (!this.#declared.has(name)) {
       const file = { path, kind, resource, name, partial };
       this.#declared.set(name, {
