@@ -48,7 +48,7 @@ export class ControlPlaneTransports {
     if (socket === undefined) {
       const { log, stats } = this.#options;
       socket = new UpstreamTls(transportSocket, stats.scope(`cluster.${sanitizeStatName(altStatName)}.`), {
-        index: 0,
+        index: -1,
         dispatcher: this.#dispatcher,
         secrets: this.#secrets,
         log,

@@ -54,6 +54,7 @@ export class DownstreamTls implements DownstreamTransportSocket, SecretListener 
     const { ticketKeys } = model;
     this.#secretNames = [...secretNames(model.common), ...(ticketKeys?.kind === 'secret' ? [ticketKeys.name] : [])];
     for (const name of this.#secretNames) environment.secrets.subscribe(name, this);
+    this.#counters.countSecretUpdates(this.#secretNames, environment);
     this.#build();
   }
 
@@ -76,8 +77,8 @@ export class DownstreamTls implements DownstreamTransportSocket, SecretListener 
     else readOfferedProtocols(socket, (offered) => this.#start(current, handshake, offered));
   }
 
-  onSecretChanged(): void {
-    this.#counters.factory.inc(TLS_SOCKET_FACTORY_STATS.at.ssl_context_update_by_sds);
+  onSecretsChanged(names: readonly string[]): void {
+    this.#counters.countSecretUpdates(names, this.#environment);
     this.#build();
   }
 

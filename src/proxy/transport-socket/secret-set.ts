@@ -1,9 +1,9 @@
 import type { SecretModel } from '../../config/secret-model.ts';
 import type { ResourceDelta } from '../../config/snapshot.ts';
 
-/** Told that a secret came, changed or went. */
+/** Told that secrets came, changed or went. */
 export interface SecretListener {
-  onSecretChanged(name: string): void;
+  onSecretsChanged(names: readonly string[]): void;
 }
 
 type SecretKind = SecretModel['kind'];
@@ -20,18 +20,26 @@ export class SecretSet {
     return (secret?.kind === kind ? secret.value : undefined) as SecretValue<Kind> | undefined;
   }
 
+  has(name: string): boolean {
+    return this.#secrets.has(name);
+  }
+
   /** Each listener is told once, after all changes have been made. */
   apply({ set, remove }: ResourceDelta<SecretModel>): void {
-    const changed = new Map<SecretListener, string>();
+    const changed = new Map<SecretListener, string[]>();
     const note = (name: string): void => {
-      for (const listener of this.#listeners.get(name) ?? []) changed.set(listener, name);
+      for (const listener of this.#listeners.get(name) ?? []) {
+        const names = changed.get(listener);
+        if (names === undefined) changed.set(listener, [name]);
+        else names.push(name);
+      }
     };
     for (const name of remove) if (this.#secrets.delete(name)) note(name);
     for (const secret of set) {
       this.#secrets.set(secret.name, secret);
       note(secret.name);
     }
-    for (const [listener, name] of changed) listener.onSecretChanged(name);
+    for (const [listener, names] of changed) listener.onSecretsChanged(names);
   }
 
   subscribe(name: string, listener: SecretListener): void {

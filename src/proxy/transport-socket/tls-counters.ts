@@ -1,5 +1,7 @@
 import { TLS_SOCKET_FACTORY_STATS, TLS_STATS } from '../../telemetry/stats/tls-stats.ts';
+import { DISCOVERED_SECRET } from '../../config/secret-model.ts';
 import type { Counter, StatBlock, StatsScope } from '../../telemetry/stats/stats.ts';
+import type { TlsEnvironment } from './tls-environment.ts';
 
 export type HandshakeFailureStat =
   'connection_error' | 'fail_verify_cert_hash' | 'fail_verify_error' | 'fail_verify_no_cert' | 'fail_verify_san';
@@ -28,6 +30,17 @@ export class TlsCounters {
     this.#count('ciphers.', cipher);
     this.#count('versions.', version);
     if (group !== '') this.#count('curves.', group);
+  }
+
+  /**
+   * Secrets came, those that were there already when the context was made among them. As in Envoy it is one for each that
+   * discovery delivers, and for all workers together.
+   */
+  countSecretUpdates(names: readonly string[], { index, secrets }: Pick<TlsEnvironment, 'index' | 'secrets'>): void {
+    if (index !== 0) return;
+    for (const name of names)
+      if (name.startsWith(DISCOVERED_SECRET) && secrets.has(name))
+        this.factory.inc(TLS_SOCKET_FACTORY_STATS.at.ssl_context_update_by_sds);
   }
 
   failed(stat: HandshakeFailureStat): void {

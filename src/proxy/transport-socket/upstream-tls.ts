@@ -51,6 +51,7 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
     this.#keyLog = keyLog === undefined ? undefined : new KeyLogFile(keyLog, environment.log);
     this.#secretNames = secretNames(model.common);
     for (const name of this.#secretNames) environment.secrets.subscribe(name, this);
+    this.#counters.countSecretUpdates(this.#secretNames, environment);
     this.#build();
   }
 
@@ -102,8 +103,8 @@ export class UpstreamTls implements UpstreamTransportSocket, SecretListener {
     this.#counters.factory.inc(TLS_SOCKET_FACTORY_STATS.at.upstream_context_secrets_not_ready);
   }
 
-  onSecretChanged(): void {
-    this.#counters.factory.inc(TLS_SOCKET_FACTORY_STATS.at.ssl_context_update_by_sds);
+  onSecretsChanged(names: readonly string[]): void {
+    this.#counters.countSecretUpdates(names, this.#environment);
     this.#build();
   }
 

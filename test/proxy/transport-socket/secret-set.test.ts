@@ -2,18 +2,22 @@ import { expect, test } from 'vitest';
 import type { SecretModel } from '../../../src/config/secret-model.ts';
 import { SecretSet } from '../../../src/proxy/transport-socket/secret-set.ts';
 
-const secret = (name: string, text = 'x'): SecretModel => ({ kind: 'generic', name, value: Buffer.from(text) });
+const secret = (name: string, text = 'x'): SecretModel => ({
+  kind: 'generic',
+  name,
+  value: { secret: Buffer.from(text), secrets: {} },
+});
 
 const listener = () => {
   const heard: string[] = [];
-  return { heard, onSecretChanged: (name: string) => void heard.push(name) };
+  return { heard, onSecretsChanged: (names: readonly string[]) => void heard.push(names.join()) };
 };
 
 test('gives a secret of the kind that is asked for', () => {
   const secrets = new SecretSet();
   expect(secrets.get('generic', 'a')).toBeUndefined();
   secrets.apply({ set: [secret('a', 'one')], remove: [] });
-  expect(secrets.get('generic', 'a')?.toString()).toBe('one');
+  expect(secrets.get('generic', 'a')?.secret.toString()).toBe('one');
   expect(secrets.get('certificate', 'a')).toBeUndefined();
   secrets.apply({ set: [], remove: ['a'] });
   expect(secrets.get('generic', 'a')).toBeUndefined();
@@ -24,12 +28,12 @@ test('tells listeners of their secrets, once a change, when all of it is there',
   const both = listener();
   const other = listener();
   let seen: string | undefined;
-  const late = { onSecretChanged: () => void (seen = secrets.get('generic', 'b')?.toString()) };
+  const late = { onSecretsChanged: () => void (seen = secrets.get('generic', 'b')?.secret.toString()) };
   for (const name of ['a', 'b']) secrets.subscribe(name, both);
   secrets.subscribe('a', late);
   secrets.subscribe('c', other);
   secrets.apply({ set: [secret('a'), secret('b', 'new')], remove: [] });
-  expect(both.heard).toHaveLength(1);
+  expect(both.heard).toEqual(['a,b']);
   expect(other.heard).toEqual([]);
   expect(seen).toBe('new');
 });
