@@ -62,6 +62,14 @@ export class RuntimeLayers {
     if (found !== undefined && !problems.hasErrors) found.values = values;
   }
 
+  /** Takes over the values of discovered layers that another configuration had too: they may not come again. */
+  adopt(former: RuntimeLayers): void {
+    for (const layer of this.#layers) {
+      const held = former.#layers.find(({ name }) => name === layer.name);
+      if (layer.kind === 'rtds' && held?.kind === 'rtds') layer.values = held.values;
+    }
+  }
+
   /** The winning value of every key; what workers get. */
   merged(): RuntimeValues {
     const merged: Record<string, RuntimeValue> = {};

@@ -16,7 +16,10 @@ import { ControlPlaneTransports } from './control-plane-transports.ts';
 import { DynamicConfig, type DynamicConfigOptions } from './dynamic-config.ts';
 import { userAgent } from './user-agent.ts';
 
-export interface DiscoveryOptions extends Omit<DynamicConfigOptions, 'subscriber' | 'decoder'> {
+export interface DiscoveryOptions extends Omit<
+  DynamicConfigOptions,
+  'subscriber' | 'decoder' | 'types' | 'restartAds'
+> {
   readonly resources: StaticResources;
   readonly clusters: DynamicConfigOptions['clusters'] & { statuses(): Iterable<ClusterStatus> };
   readonly random: Random;
@@ -39,8 +42,8 @@ export class Discovery implements Subscriber {
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    const { loaded, resources, clock, random, stats, log } = options;
-    const { registry: types, validator, bootstrap } = loaded;
+    const { resources, clock, random, stats, log } = options;
+    const { registry: types, validator, bootstrap } = options.loaded();
     const { certificateAuthority } = resources;
     const clusters = new Map(resources.clusters.map((built) => [built.model.name, built]));
     this.#transports = new ControlPlaneTransports({ clock, log, stats });
@@ -67,7 +70,14 @@ export class Discovery implements Subscriber {
       }),
     });
     this.endpoints = new EdsApi({ subscriber: this, types, validator, log });
-    this.dynamic = new DynamicConfig({ ...options, subscriber: this, decoder: new ResourceDecoder(types, validator) });
+    const decoder = new ResourceDecoder(types, validator);
+    this.dynamic = new DynamicConfig({
+      ...options,
+      types,
+      subscriber: this,
+      decoder,
+      restartAds: () => this.#sources.restartAds(),
+    });
   }
 
   /** Asks for what is subscribed to by now, in that order, and begins to report loads. Idempotent. */
@@ -99,7 +109,7 @@ export class Discovery implements Subscriber {
     if (this.#closed) return undefined;
     const reporter = new LoadReporter({
       channel: this.#sources.channels.get(resources.loadStats),
-      node: discoveryNode(loaded.bootstrap.node, userAgent(), LOAD_REPORT_FEATURES),
+      node: discoveryNode(loaded().bootstrap.node, userAgent(), LOAD_REPORT_FEATURES),
       clock,
       stats,
       log,

@@ -1,3 +1,6 @@
+import { equals } from '@bufbuild/protobuf';
+import { ConfigSourceSchema, type ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
+import type { TypeRegistry } from '../api/type-registry.ts';
 import type { BuiltListener } from '../config/built-listener.ts';
 import { buildListenerResource } from '../config/built-listener.ts';
 import type { LoadedBootstrap } from '../config/bootstrap.ts';
@@ -7,6 +10,7 @@ import { buildRouteConfig } from '../config/builders/route.ts';
 import { configSourceContext } from '../config/config-source-context.ts';
 import type { RouteReference } from '../config/listener-routes.ts';
 import type { Problems } from '../config/problem.ts';
+import type { RuntimeDiscovery } from '../config/runtime-layers.ts';
 import type { SecretSources } from '../config/secrets/secret-sources.ts';
 import type { SnapshotDelta } from '../config/snapshot.ts';
 import type { FilterRegistries } from '../filters/filter-registries.ts';
@@ -27,7 +31,8 @@ import { RtdsApi, type RtdsApiOptions } from '../xds/rtds-api.ts';
 import type { Subscriber } from '../xds/xds-sources.ts';
 
 export interface DynamicConfigOptions {
-  readonly loaded: LoadedBootstrap;
+  /** The bootstrap as it is now. */
+  loaded(): LoadedBootstrap;
   /** Asked anew each time: another bootstrap has others. */
   readonly secretSources: () => SecretSources;
   readonly filters: FilterRegistries;
@@ -36,7 +41,10 @@ export interface DynamicConfigOptions {
   /** The root scope of the main thread. */
   readonly stats: StatsScope;
   readonly log: ProcessLog;
+  readonly types: TypeRegistry;
   readonly subscriber: Subscriber;
+  /** See XdsSources. */
+  restartAds(): void;
   readonly decoder: ResourceDecoder;
   readonly listeners: ListenerSink & { refresh(name: string): Promise<string> };
   readonly clusters: ClusterSink & { has(name: string): boolean };
@@ -46,24 +54,29 @@ export interface DynamicConfigOptions {
   readonly setRuntimeLayer: RtdsApiOptions['setLayer'];
 }
 
+type Kind = 'CDS' | 'LDS';
+
 /** What listeners, routes and the runtime get from control planes, put together from the bootstrap. */
 export class DynamicConfig {
   readonly #options: DynamicConfigOptions;
-  readonly #discovery: ConfigSourceContext;
   readonly #rds: RdsApi;
   readonly #srds: SrdsApi;
   readonly #ecds: EcdsApi;
+  #layers: readonly RuntimeDiscovery[] = [];
   #rtds: RtdsApi | undefined = undefined;
+  #cdsSource: ConfigSource | undefined = undefined;
   #cds: CdsApi | undefined = undefined;
+  #ldsSource: ConfigSource | undefined = undefined;
   #lds: LdsApi | undefined = undefined;
   /** Of what nothing has been heard yet, with who waits for it. */
-  readonly #waiting = new Map<'CDS' | 'LDS', () => void>();
+  readonly #waiting = new Map<Kind, () => void>();
+  /** What came by ADS once, and doesn't any more. */
+  readonly #leftAds = new Set<Kind>();
   #closed = false;
 
   constructor(options: DynamicConfigOptions) {
     this.#options = options;
-    this.#discovery = configSourceContext(options.loaded.bootstrap, options.loaded.registry);
-    const { decoder, clock, stats, log, filters, loaded, subscriber } = options;
+    const { decoder, clock, stats, log, filters, subscriber, types } = options;
     this.#rds = new RdsApi({
       subscriber,
       decoder,
@@ -76,12 +89,12 @@ export class DynamicConfig {
           validateClusters: false,
           discoversVirtualHosts: true,
           clusterExists: (name) => options.clusters.has(name),
-          types: loaded.registry,
+          types,
           isKnownRouteConfig: (typeName) => filters.http.knowsRouteConfig(typeName),
         }),
     });
     const apply = (delta: SnapshotDelta): Promise<unknown> => options.apply(delta);
-    this.#ecds = new EcdsApi({ subscriber, decoder, types: loaded.registry, clock, stats });
+    this.#ecds = new EcdsApi({ subscriber, decoder, types, clock, stats });
     this.#srds = new SrdsApi({ subscriber, decoder, clock, stats, log, routes: this.#rds, apply });
   }
 
@@ -103,59 +116,94 @@ export class DynamicConfig {
     return this.#rds.routes;
   }
 
-  /** Begins to fetch the layers of the runtime that are discovered; resolves when they are there or not to be waited for. */
+  /**
+   * Fetches the layers of the runtime that are discovered, or those of another bootstrap; resolves when they are there or
+   * not to be waited for.
+   */
   async startRuntime(): Promise<void> {
     const { loaded, subscriber, decoder, stats, setRuntimeLayer } = this.#options;
-    const layers = loaded.runtime.discovered;
-    if (layers.length === 0) return;
+    const layers = loaded().runtime.discovered;
+    if (this.#closed || sameLayers(layers, this.#layers)) return;
+    this.#rtds?.close();
+    this.#layers = layers;
     this.#rtds = new RtdsApi({ layers, subscriber, decoder, stats, setLayer: setRuntimeLayer });
     await this.#rtds.initialized();
   }
 
-  /** Begins to fetch clusters; resolves when the first have come, warming ones included, or are not to be waited for. */
+  /**
+   * Fetches clusters from where the bootstrap says. Those of another source stay until this one has said what there is,
+   * and go where there is none. Resolves when the first have come, warming ones included, or are not to be waited for.
+   */
   async startClusters(): Promise<void> {
-    const { loaded, subscriber, decoder, clock, stats, log, clusters, secretSources, ticketSeed } = this.#options;
-    const source = loaded.bootstrap.dynamicResources?.cdsConfig;
-    if (source === undefined || this.#closed) return;
-    await this.#heardOf('CDS', (onInitialized) => {
+    const { loaded, subscriber, decoder, clock, stats, log, clusters, secretSources, ticketSeed, types } =
+      this.#options;
+    const { bootstrap } = loaded();
+    const source = bootstrap.dynamicResources?.cdsConfig;
+    if (this.#closed || sameSource(source, this.#cdsSource)) return;
+    const former = this.#cds;
+    former?.close();
+    this.#leave('CDS', this.#cdsSource);
+    this.#cdsSource = source;
+    this.#cds = undefined;
+    if (source === undefined) return former?.clear();
+    await this.#heardOf('CDS', source, (onInitialized) => {
       this.#cds = new CdsApi({
         source,
+        locator: bootstrap.dynamicResources?.cdsResourcesLocator ?? '',
         subscriber,
         decoder,
         clock,
         stats,
         log,
         clusters,
+        former,
         build: (message, problems) =>
-          buildCluster(message, problems, loaded.registry, {
+          buildCluster(message, problems, types, {
             secrets: secretSources(),
             ticketSeed,
-            discovery: this.#discovery,
+            discovery: this.#sourceContext(),
           }),
         onInitialized,
       });
     });
   }
 
-  /** Begins to fetch listeners; resolves when the first have come, warming ones included, or are not to be waited for. */
+  /** Fetches listeners from where the bootstrap says, as `startClusters` does clusters. */
   async startListeners(): Promise<void> {
-    const { loaded, subscriber, decoder, clock, stats, log, listeners } = this.#options;
-    const source = loaded.bootstrap.dynamicResources?.ldsConfig;
-    if (source === undefined || this.#closed) return;
-    await this.#heardOf('LDS', (onInitialized) => {
+    const { loaded, subscriber, decoder, clock, stats, log, listeners, types } = this.#options;
+    const source = loaded().bootstrap.dynamicResources?.ldsConfig;
+    if (this.#closed || sameSource(source, this.#ldsSource)) return;
+    const former = this.#lds;
+    former?.close();
+    this.#leave('LDS', this.#ldsSource);
+    this.#ldsSource = source;
+    this.#lds = undefined;
+    if (source === undefined) return former?.clear();
+    await this.#heardOf('LDS', source, (onInitialized) => {
       this.#lds = new LdsApi({
         source,
+        locator: loaded().bootstrap.dynamicResources?.ldsResourcesLocator ?? '',
         subscriber,
         decoder,
-        types: loaded.registry,
+        types,
         clock,
         stats,
         log,
         listeners,
+        former,
         build: (message, configured, problems) => this.#buildListener(message, configured, problems),
         onInitialized,
       });
     });
+  }
+
+  /** Takes over what another bootstrap says. */
+  async update(): Promise<void> {
+    await this.startRuntime();
+    // Listeners that go let go of clusters first.
+    if (this.#options.loaded().bootstrap.dynamicResources?.ldsConfig === undefined) await this.startListeners();
+    await this.startClusters();
+    await this.startListeners();
   }
 
   /** Adds to `claim` what a listener uses of what is discovered: route configurations, scopes, filter configs. */
@@ -210,10 +258,20 @@ export class DynamicConfig {
     this.#rds.close();
   }
 
-  async #heardOf(kind: 'CDS' | 'LDS', start: (onInitialized: () => void) => void): Promise<void> {
+  /** Of the bootstrap as it is now; types are those of the first. */
+  #sourceContext(): ConfigSourceContext {
+    return configSourceContext(this.#options.loaded(), this.#options.types);
+  }
+
+  #leave(kind: Kind, source: ConfigSource | undefined): void {
+    if (source?.configSourceSpecifier.case === 'ads') this.#leftAds.add(kind);
+  }
+
+  async #heardOf(kind: Kind, source: ConfigSource, start: (onInitialized: () => void) => void): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#waiting.set(kind, resolve);
       start(resolve);
+      if (source.configSourceSpecifier.case === 'ads' && this.#leftAds.delete(kind)) this.#options.restartAds();
     });
     this.#waiting.delete(kind);
   }
@@ -223,13 +281,13 @@ export class DynamicConfig {
     configured: BuiltListener['message'],
     problems: Problems,
   ): Promise<BuiltListener> {
-    const { loaded, filters, secretSources, ticketSeed, clusters } = this.#options;
+    const { types, filters, secretSources, ticketSeed, clusters } = this.#options;
     return buildListenerResource(message, configured, problems, {
-      types: loaded.registry,
+      types,
       filters,
       secrets: secretSources(),
       ticketSeed,
-      discovery: this.#discovery,
+      discovery: this.#sourceContext(),
       clusterExists: (name) => clusters.has(name),
     });
   }
@@ -245,4 +303,18 @@ function describedClaim(claim: LatchClaim, target: string): ListenerClaim {
     },
     close: () => claim.close(),
   };
+}
+
+function sameSource(a: ConfigSource | undefined, b: ConfigSource | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equals(ConfigSourceSchema, a, b);
+}
+
+function sameLayers(a: readonly RuntimeDiscovery[], b: readonly RuntimeDiscovery[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ layer, name, source }, i) => {
+      const other = b[i]!;
+      return layer === other.layer && name === other.name && sameSource(source, other.source);
+    })
+  );
 }

@@ -4,6 +4,7 @@ import type { AdminServer } from '../admin/admin-server.ts';
 import type { LifecycleControl, ServerStateName } from '../admin/sources.ts';
 import type { AdministeredServer } from './admin-sources.ts';
 import { CertificateReport } from './certificate-report.ts';
+import { checkChanges } from './check-changes.ts';
 import { CompoundClaim } from './compound-claim.ts';
 import type { Discovery } from './discovery.ts';
 import { ServerStats } from './server-stats.ts';
@@ -233,8 +234,11 @@ export class Server implements AsyncDisposable {
    */
   async update(loaded: LoadedBootstrap): Promise<readonly Problem[]> {
     const resources = await buildStaticResources(loaded, builtinFilterRegistries(), this.#ticketSeed);
-    const { problems } = resources;
+    const changes = checkChanges(this.#loaded.bootstrap, loaded.bootstrap, this.#discovery !== undefined);
+    const problems = [...resources.problems, ...changes];
     if (problems.some(({ severity }) => severity === 'error')) return problems;
+    for (const { path, message } of changes) this.#start.log.warn('config', `${path}: ${message}`);
+    loaded.runtime.adopt(this.#loaded.runtime);
     this.#loaded = loaded;
     this.#loadedMs = this.#clock.epoch();
     this.#resources = resources;
@@ -243,9 +247,14 @@ export class Server implements AsyncDisposable {
     await this.#applySecrets();
     this.#staticClusters.set(resources.clusters);
     this.#discovery?.start();
+    this.#applyRuntime();
+    await this.#clusters.initialized();
+    await this.#discovery?.dynamic.update();
     await this.#clusters.initialized();
     await this.#applyClusters();
     const failures = await this.#setListeners();
+    await this.#listeners.initialized();
+    await this.#listeners.flushed();
     // Clusters go last: routes may lead to them until now, and those of connections that drain for longer.
     const drainTimeMs = this.#start.options.drainTimeSeconds * 1000;
     this.#staticClusters.retire(resources.clusters, this.#listeners.isDraining ? drainTimeMs : 0);
@@ -390,14 +399,13 @@ export class Server implements AsyncDisposable {
 
   /** Loads what asks control planes, once something in the configuration does. */
   async #openDiscovery(): Promise<void> {
-    const loaded = this.#loaded;
     const resources = this.#resources;
     if (this.#discovery !== undefined) return;
-    if (!usesDiscovery(loaded, resources) && resources.loadStats === undefined) return;
+    if (!usesDiscovery(this.#loaded, resources) && resources.loadStats === undefined) return;
     const { Discovery } = await import('./discovery.ts');
     const { log } = this.#start;
     this.#discovery = new Discovery({
-      loaded,
+      loaded: () => this.#loaded,
       resources,
       random: new SystemRandom(),
       secretSources: () => this.#resources.secretSources,

@@ -6,6 +6,7 @@ import { Problems } from '../config/problem.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ProcessLog } from '../telemetry/log.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';
+import { FormerNames } from './former-names.ts';
 import type { ResourceDecoder } from './resource-decoder.ts';
 import { problemText, reportUnsupportedOf } from './resource-problems.ts';
 import { RESOURCE_TYPES } from './resource-type.ts';
@@ -24,6 +25,8 @@ export interface ClusterSink {
 
 export interface CdsApiOptions {
   readonly source: ConfigSource;
+  /** The collection that is asked for (`cds_resources_locator`); '' = everything there is. */
+  readonly locator?: string;
   readonly subscriber: Subscriber;
   readonly decoder: ResourceDecoder;
   readonly clock: Clock;
@@ -31,6 +34,8 @@ export interface CdsApiOptions {
   readonly stats: StatsScope;
   readonly log: Pick<ProcessLog, 'info' | 'warn'>;
   readonly clusters: ClusterSink;
+  /** What asked another source before, and is closed. */
+  readonly former?: CdsApi | undefined;
   /** `problems` stands at the message. */
   build(message: Cluster, problems: Problems): BuiltCluster | Promise<BuiltCluster>;
   /** The first update has come, or nobody is to wait for it any longer. Called once. */
@@ -88,18 +93,24 @@ interface Candidate {
 export class CdsApi {
   readonly #options: CdsApiOptions;
   readonly #subscription: Subscription;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: Map<string, Entry>;
+  readonly #former: FormerNames;
   /** Entries that have a former version. */
   readonly #replacing = new Set<string>();
   #failures: ReadonlyMap<string, ClusterUpdateFailure> = new Map();
-  #versionInfo = '';
+  #versionInfo: string;
   #isInitialized = false;
 
   constructor(options: CdsApiOptions) {
     this.#options = options;
+    const { former } = options;
+    this.#entries = former === undefined ? new Map<string, Entry>() : former.#entries;
+    this.#former = new FormerNames(this.#entries.keys());
+    this.#versionInfo = former?.versionInfo ?? '';
+    const { locator = '' } = options;
     this.#subscription = options.subscriber.subscribe(options.source, {
       typeUrl: RESOURCE_TYPES.cds,
-      names: undefined,
+      ...(locator === '' ? { names: undefined } : { names: [locator], isCollection: true }),
       stats: options.stats.scope('cluster_manager.cds.'),
       onUpdate: (update) => this.#onUpdate(update),
       onFetchTimeout: () => this.#initialize(),
@@ -133,6 +144,11 @@ export class CdsApi {
 
   close(): void {
     this.#subscription.close();
+  }
+
+  /** Removes what was delivered; to be called once it is closed. */
+  clear(): void {
+    this.#remove([...this.#entries.keys()]);
   }
 
   /** Lets go of versions that have been replaced. */
@@ -173,7 +189,7 @@ export class CdsApi {
         message: candidate.configured,
       });
     }
-    const removed = this.#remove(update.removed);
+    const removed = this.#remove(this.#former.removedBy(update));
     this.#failures = failures;
     if (applied + removed > 0) this.#versionInfo = update.version;
     if (applied + removed > 0)

@@ -56,7 +56,10 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
   }
 
   watch(typeUrl: string, names: readonly string[] | undefined, watcher: ResourceWatcher): XdsWatch {
-    return this.#state(typeUrl).watches.add(names, watcher);
+    const state = this.#state(typeUrl);
+    // Who comes late has heard nothing of what was said before.
+    if (names === undefined && state.watches.isEmpty) state.versions.clear();
+    return state.watches.add(names, watcher);
   }
 
   onStreamOpen(send: (request: DeltaDiscoveryRequest) => void, newServer = false): void {

@@ -34,7 +34,7 @@ const DEFAULT_BACK_OFF_GROWTH = 10;
 /** One stream to a control plane: of one resource type, or (`typeUrl` undefined) of all. */
 export class GrpcSource implements XdsSource {
   readonly #mux: SotwMux | DeltaMux;
-  readonly #stream: { open(): void; close(): void };
+  readonly #stream: { open(): void; restart(): void; close(): void };
   readonly #hasService: boolean;
   #opened = false;
   #closed = false;
@@ -82,6 +82,11 @@ export class GrpcSource implements XdsSource {
     if (this.#opened || this.#closed || !this.#hasService) return;
     this.#opened = true;
     this.#stream.open();
+  }
+
+  /** Asks anew for what is watched, as if nothing had been said yet of what was given up before. */
+  restart(): void {
+    this.#stream.restart();
   }
 
   close(): void {

@@ -107,6 +107,17 @@ export class GrpcStream<Request, Response> {
     );
   }
 
+  /** Has a new stream take the place of the one that is open: what was asked for is asked anew. */
+  restart(): void {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    this.#stream = undefined;
+    stream.cancel();
+    this.#queue.close();
+    this.#mux.onStreamClosed();
+    this.open();
+  }
+
   /** Ends the stream for good; the channels are their owner's. */
   close(): void {
     this.#closed = true;

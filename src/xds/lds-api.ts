@@ -7,6 +7,7 @@ import { Problems } from '../config/problem.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { ProcessLog } from '../telemetry/log.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';
+import { FormerNames } from './former-names.ts';
 import type { DecodedResource, ResourceDecoder } from './resource-decoder.ts';
 import { problemText, reportUnsupportedOf } from './resource-problems.ts';
 import { RESOURCE_TYPES } from './resource-type.ts';
@@ -23,6 +24,8 @@ export interface ListenerSink {
 
 export interface LdsApiOptions {
   readonly source: ConfigSource;
+  /** The collection that is asked for (`lds_resources_locator`); '' = everything there is. */
+  readonly locator?: string;
   readonly subscriber: Subscriber;
   readonly decoder: ResourceDecoder;
   readonly types: TypeRegistry;
@@ -31,6 +34,8 @@ export interface LdsApiOptions {
   readonly stats: StatsScope;
   readonly log: Pick<ProcessLog, 'info' | 'warn'>;
   readonly listeners: ListenerSink;
+  /** What asked another source before, and is closed. */
+  readonly former?: LdsApi | undefined;
   /** `problems` stands at the message. */
   build(message: Listener, configured: Listener, problems: Problems): Promise<BuiltListener>;
   /** The first update has come, or nobody is to wait for it any longer. Called once. */
@@ -51,16 +56,22 @@ export class LdsApi {
   readonly #options: LdsApiOptions;
   readonly #subscription: Subscription;
   /** As it was last accepted: what is sent again unchanged costs a comparison. */
-  readonly #bytes = new Map<string, Uint8Array>();
+  readonly #bytes: Map<string, Uint8Array>;
+  readonly #former: FormerNames;
   #failures: ReadonlyMap<string, ListenerUpdateFailure> = new Map();
-  #versionInfo = '';
+  #versionInfo: string;
   #isInitialized = false;
 
   constructor(options: LdsApiOptions) {
     this.#options = options;
+    const { former } = options;
+    this.#bytes = former === undefined ? new Map<string, Uint8Array>() : former.#bytes;
+    this.#former = new FormerNames(this.#bytes.keys());
+    this.#versionInfo = former?.versionInfo ?? '';
+    const { locator = '' } = options;
     this.#subscription = options.subscriber.subscribe(options.source, {
       typeUrl: RESOURCE_TYPES.lds,
-      names: undefined,
+      ...(locator === '' ? { names: undefined } : { names: [locator], isCollection: true }),
       stats: options.stats.scope('listener_manager.lds.'),
       onUpdate: (update) => this.#onUpdate(update),
       onFetchTimeout: () => this.#initialize(),
@@ -82,8 +93,14 @@ export class LdsApi {
     this.#subscription.close();
   }
 
-  async #onUpdate({ version, set, removed }: ResourceUpdate): Promise<string> {
-    const { decoder, listeners, log } = this.#options;
+  /** Removes what was delivered; to be called once it is closed. */
+  clear(): void {
+    for (const name of this.#bytes.keys()) this.#remove(name);
+  }
+
+  async #onUpdate(update: ResourceUpdate): Promise<string> {
+    const { decoder } = this.#options;
+    const { version, set } = update;
     const changed = set.filter(({ name, value }) => !sameBytes(this.#bytes.get(name), value));
     const decoded: { readonly resource: XdsResource; readonly listener: DecodedResource<typeof ListenerSchema> }[] = [];
     const malformed: string[] = [];
@@ -96,11 +113,7 @@ export class LdsApi {
     // Nothing of a response that breaks the rules of its messages is used, as in Envoy.
     if (malformed.length > 0) return malformed.join('\n');
     let applied = 0;
-    for (const name of removed) {
-      if (this.#bytes.delete(name)) applied++;
-      listeners.remove(name);
-      log.info('upstream', `lds: remove listener '${name}'`);
-    }
+    for (const name of this.#former.removedBy(update)) if (this.#remove(name)) applied++;
     const failures = new Map<string, ListenerUpdateFailure>();
     const seen = new Set<string>();
     const errors: string[] = [];
@@ -124,6 +137,14 @@ export class LdsApi {
     if (applied > 0) this.#versionInfo = version;
     this.#initialize();
     return errors.length === 0 ? '' : `Error adding/updating listener(s) ${errors.map((each) => `${each}\n`).join('')}`;
+  }
+
+  /** False: it was not one of these. */
+  #remove(name: string): boolean {
+    const isKnown = this.#bytes.delete(name);
+    this.#options.listeners.remove(name);
+    this.#options.log.info('upstream', `lds: remove listener '${name}'`);
+    return isKnown;
   }
 
   async #take(

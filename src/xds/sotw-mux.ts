@@ -68,7 +68,13 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
   }
 
   watch(typeUrl: string, names: readonly string[] | undefined, watcher: ResourceWatcher): XdsWatch {
-    return this.#state(typeUrl).watches.add(names, watcher);
+    const state = this.#state(typeUrl);
+    if (names === undefined && state.watches.isEmpty) {
+      // Who comes late has heard nothing of what was said before.
+      state.version = '';
+      state.held = new Set();
+    }
+    return state.watches.add(names, watcher);
   }
 
   onStreamOpen(send: (request: DiscoveryRequest) => void): void {

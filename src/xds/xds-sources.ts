@@ -87,6 +87,14 @@ export class XdsSources implements Subscriber {
     this.#ads?.open();
   }
 
+  /**
+   * Opens the stream of ADS anew: a wildcard that was given up on it can't be asked for again, since a control plane
+   * takes that for an acknowledgement.
+   */
+  restartAds(): void {
+    this.#ads?.restart();
+  }
+
   subscribe(config: ConfigSource, target: SubscriptionTarget): Subscription {
     const { clock } = this.#options;
     const { source, transport, opened } = this.#source(config, target);

@@ -1,5 +1,8 @@
 import { once } from 'node:events';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createProxy } from '../../src/index.ts';
 import { adsBootstrap, assignment, edsCluster, rdsListener, routesTo } from '../support/ads-config.ts';
@@ -7,7 +10,7 @@ import { AdsServer } from '../support/ads-server.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { HttpClient } from '../support/http-client.ts';
-import { tcp } from '../support/proxy-config.ts';
+import { cluster, tcp } from '../support/proxy-config.ts';
 import { ScriptedUpstream } from '../support/scripted-upstream.ts';
 
 /** A whole service: listener `in` -> routes `r` -> cluster `c` -> this port. */
@@ -265,6 +268,62 @@ describe.each([
     await eventually('the refusal', () => ads.nacks('lds').length > 0);
     expect(proxy.port('in')).toBe(port);
     expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(200);
+  });
+
+  test('another configuration: what another source delivers takes the place of what the last one did', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using other = await saying('other');
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    ads.set('cds', 'gone', edsCluster('gone'));
+    ads.set('eds', 'gone', assignment('gone', upstream.port));
+    const config = adsBootstrap(ads.port, { delta });
+    await using proxy = await createProxy({ config });
+    const port = proxy.port('in');
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'lds-'));
+    const type = 'type.googleapis.com/envoy.config';
+    const write = async (kind: string, resources: readonly object[]) => {
+      const path = join(folder.path, `${kind}.json`);
+      await writeFile(path, JSON.stringify({ version_info: 'file', resources }));
+      return { path_config_source: { path }, resource_api_version: 'V3' };
+    };
+    const clusters = [{ '@type': `${type}.cluster.v3.Cluster`, ...cluster('c', other.port) }];
+    const routes = routesTo('inline', 'c');
+    const listeners = ['in', 'new'].map((name) => ({
+      '@type': `${type}.listener.v3.Listener`,
+      ...rdsListener(name, '', { hcm: { rds: undefined, route_config: routes } }),
+    }));
+    const dynamic = config['dynamic_resources'] as object;
+    await proxy.update({
+      ...config,
+      dynamic_resources: {
+        ...dynamic,
+        cds_config: await write('cds', clusters),
+        lds_config: await write('lds', listeners),
+      },
+    });
+    expect(proxy.port('in')).toBe(port);
+    for (const name of ['in', 'new'])
+      expect(await (await fetch(`http://127.0.0.1:${proxy.port(name)}/`)).text()).toBe('other');
+    expect(proxy.stat('cluster_manager.active_clusters')).toBe(2);
+    // Back again, and then without listeners.
+    await proxy.update(config);
+    expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('upstream');
+    expect(() => proxy.port('new')).toThrow("there is no listener 'new'");
+    await proxy.update({ ...config, dynamic_resources: { ...dynamic, lds_config: undefined } });
+    expect(() => proxy.port('in')).toThrow("there is no listener 'in'");
+    expect(proxy.stat('cluster_manager.active_clusters')).toBe(3);
+    const elsewhere = { ...adsBootstrap(ads.port, { delta: !delta }), node: { id: 'other', cluster: 'test' } };
+    await expect(proxy.update(elsewhere)).rejects.toThrow(/ads_config.*changed.*\n.*node.*changed/s);
+  });
+
+  test('a proxy without a control plane gets one with another configuration', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: { node: { id: 'a', cluster: 'b' } } });
+    await proxy.update(adsBootstrap(ads.port, { delta }));
+    expect((await fetch(`http://127.0.0.1:${proxy.port('in')}/`)).status).toBe(200);
   });
 
   test('scoped routes: a header chooses the routes, and scopes come and go', async () => {
