@@ -49,8 +49,50 @@ export interface VirtualHostModel {
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
+  readonly rateLimits: readonly RateLimitModel[];
   readonly metadata: Metadata | undefined;
 }
+
+/** route.v3.RateLimit. */
+export interface RateLimitModel {
+  readonly stage: number;
+  /** It has a `disable_key`: local limits leave it out. */
+  readonly disabled: boolean;
+  readonly actions: readonly RateLimitActionModel[];
+}
+
+/** What one entry of a descriptor is made of. */
+export type RateLimitActionModel =
+  | { readonly kind: 'source-cluster' | 'destination-cluster' | 'remote-address' }
+  | { readonly kind: 'masked-remote-address'; readonly v4Length: number; readonly v6Length: number }
+  | { readonly kind: 'generic-key'; readonly key: string; readonly value: string }
+  /** `name`: lower-case. Without `skipIfAbsent` there is no descriptor where the header is absent. */
+  | { readonly kind: 'request-header'; readonly name: string; readonly key: string; readonly skipIfAbsent: boolean }
+  | {
+      readonly kind: 'header-match';
+      readonly key: string;
+      readonly value: string;
+      /** False: the entry is there when they do not match. */
+      readonly expected: boolean;
+      readonly headers: readonly HeaderMatcherModel[];
+    }
+  | {
+      readonly kind: 'query-match';
+      readonly key: string;
+      readonly value: string;
+      readonly expected: boolean;
+      readonly parameters: readonly QueryParameterMatcherModel[];
+    }
+  | {
+      readonly kind: 'metadata';
+      readonly key: string;
+      readonly source: 'dynamic' | 'route';
+      readonly filter: string;
+      readonly path: readonly string[];
+      /** '' = none. */
+      readonly defaultValue: string;
+      readonly skipIfAbsent: boolean;
+    };
 
 export interface VirtualClusterModel {
   readonly name: string;
@@ -202,6 +244,9 @@ export interface RouteActionModel {
   readonly upgrades: readonly UpgradeModel[];
   readonly metadataMatch: Metadata | undefined;
   readonly hashPolicies: readonly HashPolicyModel[];
+  readonly rateLimits: readonly RateLimitModel[];
+  /** The virtual host's rate limits count, too (`include_vh_rate_limits`). */
+  readonly includeVirtualHostRateLimits: boolean;
 }
 
 export interface UpgradeModel {

@@ -11,6 +11,7 @@ import {
   type HttpFilter,
   type HttpFilterType,
   type LocalReply,
+  type RateLimitDescriptor,
   type StreamContext,
   type TrailersVerdict,
 } from './http/filter.ts';
@@ -31,7 +32,14 @@ export interface FilterTestOptions {
   readonly routeConfig?: unknown;
   readonly routeConfigs?: readonly unknown[];
   /** The matched route; `false`: none. */
-  readonly route?: { readonly clusterName?: string; readonly metadata?: Metadata } | false;
+  readonly route?:
+    | {
+        readonly clusterName?: string;
+        readonly metadata?: Metadata;
+        /** What its rate limits make of any request. */
+        readonly rateLimitDescriptors?: readonly RateLimitDescriptor[];
+      }
+    | false;
   /** Runtime keys that are set. */
   readonly runtime?: Readonly<Record<string, number | boolean | string>>;
   /** What decides fractions, in [0, 1): with 0, the default, everything that can happen does. */
@@ -152,6 +160,7 @@ export class FilterTest {
       routeMetadata: route?.metadata,
       hasRoute: route !== undefined,
       clusterName: route?.clusterName ?? '',
+      rateLimitDescriptors: () => route?.rateLimitDescriptors ?? [],
       clearRoute: () => void (asked.clearedRoute = true),
       setUpstreamOverrideHost: (address, strict) => void (asked.overrideHost = { address, strict }),
       bufferLimit: asked.bufferLimitBytes,

@@ -30,7 +30,19 @@ export function cidrContains(range: CidrRange, address: IpAddress): boolean {
 /** The one text of a range that can be written in several: host bits are cleared. What is malformed stays as it is. */
 export function canonicalCidr(text: string): string {
   const range = parseCidr(text);
-  if (range === undefined) return text;
+  return range === undefined ? text : `${networkAddress(range)}/${range.length}`;
+}
+
+/** The network that an address is in, `address/length`. Undefined: it is no IP address. */
+export function maskedAddress(text: string, v4Length: number, v6Length: number): string | undefined {
+  const address = parseIpAddress(text);
+  if (address === undefined) return undefined;
+  const range = { ...address, length: address.v4 ? v4Length : v6Length };
+  return `${parseIpAddress(networkAddress(range))!.text}/${range.length}`;
+}
+
+/** The range's first address; an IPv6 one in full. */
+function networkAddress(range: CidrRange): string {
   const words = range.words.map((word, index) => {
     const bits = Math.max(0, Math.min(32, range.length - 32 * index));
     return bits === 0 ? 0 : (word >>> (32 - bits)) * 2 ** (32 - bits);
@@ -38,7 +50,7 @@ export function canonicalCidr(text: string): string {
   const groups = Array.from(words).flatMap((word) =>
     range.v4 ? [word >>> 24, (word >>> 16) & 255, (word >>> 8) & 255, word & 255] : [word >>> 16, word & 0xffff],
   );
-  return `${range.v4 ? groups.join('.') : groups.map((group) => group.toString(16)).join(':')}/${range.length}`;
+  return range.v4 ? groups.join('.') : groups.map((group) => group.toString(16)).join(':');
 }
 
 /** A few ranges, looked through in order. */

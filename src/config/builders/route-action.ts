@@ -15,6 +15,7 @@ import type {
 } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
 import { buildMetadata } from './common.ts';
+import { buildRateLimits } from './rate-limits.ts';
 import type { RouteBuild } from './route-context.ts';
 import { buildHashPolicies } from './route-hash-policy.ts';
 import { buildHedge, buildInternalRedirect, buildMirrors, type InheritedPolicies } from './route-policies.ts';
@@ -52,6 +53,8 @@ const FIELDS = [
   'max_grpc_timeout',
   'grpc_timeout_offset',
   'hash_policy',
+  'rate_limits',
+  'include_vh_rate_limits',
 ];
 
 const DEFAULT_TIMEOUT_MS = 15_000;
@@ -105,6 +108,8 @@ export function buildRouteAction(
     upgrades: buildUpgrades(message.upgradeConfigs, problems.at('upgrade_configs')),
     metadataMatch: buildMetadata(message.metadataMatch, problems.at('metadata_match')),
     hashPolicies: buildHashPolicies(message.hashPolicy),
+    rateLimits: buildRateLimits(message.rateLimits, problems.at('rate_limits')),
+    includeVirtualHostRateLimits: message.includeVhRateLimits ?? false,
   };
 }
 

@@ -9,6 +9,7 @@ import type { MirrorPolicyModel, VirtualClusterModel, VirtualHostModel } from '.
 import { reportUnsupported } from '../unsupported.ts';
 import { buildMetadata } from './common.ts';
 import { buildHeaderMatchers } from './header-matcher.ts';
+import { buildRateLimits } from './rate-limits.ts';
 import type { RouteBuild } from './route-context.ts';
 import { buildRoute, type RouteEntryContext } from './route-entry.ts';
 import { buildHedge, buildMirrors } from './route-policies.ts';
@@ -31,6 +32,7 @@ const FIELDS = [
   'per_request_buffer_limit_bytes',
   'request_mirror_policies',
   'metadata',
+  'rate_limits',
 ];
 
 /** By TlsRequirementType's numbers. */
@@ -79,6 +81,7 @@ export function buildVirtualHost(
     includeRequestAttemptCount: message.includeRequestAttemptCount,
     includeAttemptCountInResponse: message.includeAttemptCountInResponse,
     includeIsTimeoutRetryHeader: message.includeIsTimeoutRetryHeader,
+    rateLimits: buildRateLimits(message.rateLimits, problems.at('rate_limits')),
     metadata: buildMetadata(message.metadata, problems.at('metadata')),
   };
 }

@@ -83,6 +83,8 @@ export interface StreamContext<RouteConfig = unknown> {
   readonly clusterName: string;
   /** The cluster of that name, if there is one. */
   readonly cluster?: ClusterView | undefined;
+  /** What the `rate_limits` of the route, and of its virtual host, make of the request. */
+  rateLimitDescriptors(selection: RateLimitSelection, headers: Headers): readonly RateLimitDescriptor[];
   /** Has the route resolved anew, after a filter changed what routing looks at. Only before the router ran. */
   clearRoute(): void;
   /** Asks the load balancer for this host (`ip:port`) if it is there. */
@@ -93,6 +95,21 @@ export interface StreamContext<RouteConfig = unknown> {
   setBufferLimit(bytes: number): void;
   /** Aborted when the stream ends for any reason. Created on first use. */
   readonly signal: AbortSignal;
+}
+
+/** Whom a rate limit is for; each entry was made by one action of a `rate_limits`. */
+export type RateLimitDescriptor = readonly RateLimitEntry[];
+
+export interface RateLimitEntry {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Which `rate_limits` count. */
+export interface RateLimitSelection {
+  readonly stage: number;
+  /** Those of the virtual host: `override` = where the route has none; a route may include them, whatever this says. */
+  readonly virtualHost: 'override' | 'include' | 'ignore';
 }
 
 /** What filters may know of a cluster. */

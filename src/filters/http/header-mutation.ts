@@ -1,21 +1,15 @@
 import type { HeaderMutation as HeaderMutationMessage } from '../../api/generated/envoy/config/common/mutation_rules/v3/mutation_rules_pb.js';
 import {
-  HeaderValueOption_HeaderAppendAction as AppendAction,
-  type HeaderValueOption,
-} from '../../api/generated/envoy/config/core/v3/base_pb.js';
-import {
   HeaderMutationPerRouteSchema,
   HeaderMutationSchema,
   type Mutations,
 } from '../../api/generated/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js';
 import type { FormatContext } from '../../telemetry/access-log/access-log.ts';
-import { compileHeaderValue } from '../../telemetry/access-log/format.ts';
-import { ConfigError, protobufConfig } from '../config-type.ts';
+import { protobufConfig } from '../config-type.ts';
+import { checkHeaderName, compileHeaderAppend, type Mutate } from '../header-append.ts';
 import type { Headers } from '../headers.ts';
 import type { StreamInfo } from '../stream-info.ts';
 import { Continue, defineHttpFilter, type HeadersVerdict, type HttpFilter, type StreamContext } from './filter.ts';
-
-type Mutate = (headers: Headers, context: FormatContext) => void;
 
 /** What one level of config does to requests and responses. */
 interface CompiledMutations {
@@ -91,46 +85,9 @@ function compileMutations(mutations: Mutations | undefined): CompiledMutations {
 
 function compileList(messages: readonly HeaderMutationMessage[], path: string): Mutate[] {
   return messages.map(({ action }, index) => {
-    if (action.case === 'append') return compileAppend(action.value, `${path}[${index}].append`);
+    if (action.case === 'append') return compileHeaderAppend(action.value, `${path}[${index}].append`);
     const name = (action.value ?? '').toLowerCase();
-    checkName(name, `${path}[${index}].remove`);
+    checkHeaderName(name, `${path}[${index}].remove`);
     return (headers) => void headers.delete(name);
   });
-}
-
-function checkName(name: string, path: string): void {
-  if (name.startsWith(':') || name === 'host')
-    throw new ConfigError(':-prefixed or host headers may not be modified', path);
-}
-
-function compileAppend({ header, appendAction, append, keepEmptyValue }: HeaderValueOption, path: string): Mutate {
-  const name = (header?.key ?? '').toLowerCase();
-  checkName(name, `${path}.header.key`);
-  const raw = header?.rawValue ?? new Uint8Array();
-  const format =
-    raw.length > 0
-      ? { literal: Buffer.from(raw).toString('latin1'), format: () => Buffer.from(raw).toString('latin1') }
-      : compileValue(header?.value ?? '', `${path}.header.value`);
-  const action = append === false ? AppendAction.OVERWRITE_IF_EXISTS_OR_ADD : appendAction;
-  return (headers, context) => {
-    if (action === AppendAction.ADD_IF_ABSENT && headers.has(name)) return;
-    if (action === AppendAction.OVERWRITE_IF_EXISTS && !headers.has(name)) return;
-    const value = format.literal ?? format.format(context);
-    if (value === '' && !keepEmptyValue) return;
-    if (action === AppendAction.APPEND_IF_EXISTS_OR_ADD || action === AppendAction.ADD_IF_ABSENT)
-      headers.append(name, value);
-    else {
-      // As in Envoy, an overwritten header moves to the end.
-      headers.delete(name);
-      headers.append(name, value);
-    }
-  };
-}
-
-function compileValue(value: string, path: string): ReturnType<typeof compileHeaderValue> {
-  try {
-    return compileHeaderValue(value);
-  } catch (error) {
-    throw new ConfigError(error instanceof Error ? error.message : String(error), path);
-  }
 }

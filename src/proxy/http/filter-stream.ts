@@ -1,5 +1,7 @@
-import type { ClusterView, StreamContext } from '../../filters/http/filter.ts';
+import type { Headers } from '../../filters/headers.ts';
+import type { ClusterView, RateLimitDescriptor, RateLimitSelection, StreamContext } from '../../filters/http/filter.ts';
 import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
+import type { RateLimitSubject } from '../router/rate-limit-policy.ts';
 import type { CompiledFilter } from './compiled-filter.ts';
 import type { HttpStream } from './stream.ts';
 
@@ -44,6 +46,31 @@ export class FilterStream implements StreamContext {
 
   get cluster(): ClusterView | undefined {
     return this.#stream.worker.clusters.get(this.clusterName)?.model;
+  }
+
+  rateLimitDescriptors({ stage, virtualHost }: RateLimitSelection, headers: Headers): readonly RateLimitDescriptor[] {
+    const { route, worker } = this.#stream;
+    const action = route?.action;
+    if (route === undefined || action?.kind !== 'forward') return NONE;
+    const { rateLimits } = action;
+    const ofHost =
+      action.includeVirtualHostRateLimits === true ||
+      virtualHost === 'include' ||
+      (virtualHost === 'override' && rateLimits === undefined)
+        ? route.virtualHost.rateLimits
+        : undefined;
+    if (rateLimits === undefined && ofHost === undefined) return NONE;
+    const descriptors: RateLimitDescriptor[] = [];
+    const subject: RateLimitSubject = {
+      headers,
+      info: this.#stream.info,
+      sourceCluster: worker.node.cluster,
+      destinationCluster: action.clusterName,
+      routeMetadata: route.metadata,
+    };
+    rateLimits?.describe(stage, subject, descriptors);
+    ofHost?.describe(stage, subject, descriptors);
+    return descriptors;
   }
 
   clearRoute(): void {

@@ -2,6 +2,7 @@ import type { ConnectModel, RouteActionModel } from '../../config/route-model.ts
 import type { Metadata } from '../../filters/stream-info.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import type { HashPolicy } from './hash-policy.ts';
+import type { RateLimitPolicy } from './rate-limit-policy.ts';
 import { directResponseLocation } from './redirect.ts';
 import type {
   DirectResponseAction,
@@ -35,6 +36,8 @@ export class Forward implements ForwardAction {
   readonly metadataMatch: Metadata | undefined;
   readonly connect: ConnectModel | undefined;
   readonly hashPolicy: HashPolicy | undefined;
+  readonly rateLimits: RateLimitPolicy | undefined;
+  readonly includeVirtualHostRateLimits: boolean;
 
   constructor(
     model: RouteActionModel,
@@ -42,6 +45,7 @@ export class Forward implements ForwardAction {
     metadataMatch: Metadata | undefined,
     upgrades: ReadonlyMap<string, boolean>,
     hashPolicy: HashPolicy | undefined,
+    rateLimits: RateLimitPolicy | undefined,
   ) {
     this.clusterName = clusterName;
     this.clusterNotFoundStatus = model.clusterNotFoundStatus;
@@ -64,6 +68,8 @@ export class Forward implements ForwardAction {
     this.metadataMatch = metadataMatch;
     this.connect = model.upgrades.find(({ connect }) => connect !== undefined)?.connect;
     this.hashPolicy = hashPolicy;
+    this.rateLimits = rateLimits;
+    this.includeVirtualHostRateLimits = model.includeVirtualHostRateLimits;
   }
 }
 

@@ -6,6 +6,7 @@ import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import { HashPolicy } from './hash-policy.ts';
 import type { MutationContext } from './header-mutation.ts';
+import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { Redirect } from './redirect.ts';
 import { DirectResponse, Forward } from './route-action.ts';
 import { compileRoutePath, RouteConditions, type RoutePath } from './route-match.ts';
@@ -81,6 +82,7 @@ function compileAction(model: RouteModel): Route['action'] {
         action.metadataMatch,
         upgradesOf(action),
         HashPolicy.of(action.hashPolicies),
+        RateLimitPolicy.of(action.rateLimits),
       );
     case 'redirect':
       return new Redirect(action, model.match);
@@ -109,6 +111,7 @@ class RouteBase {
   readonly #action: RouteActionModel | undefined;
   readonly #upgrades: ReadonlyMap<string, boolean>;
   readonly #hashPolicy: HashPolicy | undefined;
+  readonly #rateLimits: RateLimitPolicy | undefined;
 
   constructor(
     model: RouteModel,
@@ -127,6 +130,7 @@ class RouteBase {
     this.#action = action;
     this.#upgrades = action === undefined ? new Map() : upgradesOf(action);
     this.#hashPolicy = HashPolicy.of(action?.hashPolicies ?? []);
+    this.#rateLimits = RateLimitPolicy.of(action?.rateLimits ?? []);
     this.hostRewrite = HostRewrite.of(action?.hostRewrite);
     this.pathRewrite =
       action?.pathRewrite === undefined ? undefined : compilePathRewrite(action.pathRewrite, model.match);
@@ -141,6 +145,7 @@ class RouteBase {
       front?.metadataMatch ?? action.metadataMatch,
       this.#upgrades,
       this.#hashPolicy,
+      this.#rateLimits,
     );
   }
 }

@@ -9,6 +9,7 @@ import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import type { HashPolicy } from './hash-policy.ts';
+import type { RateLimitPolicy } from './rate-limit-policy.ts';
 
 export type {
   ConnectModel,
@@ -61,6 +62,8 @@ export interface VirtualHost {
   readonly includeAttemptCountInRequest: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
+  /** Undefined: it has no rate limits. */
+  readonly rateLimits?: RateLimitPolicy | undefined;
   /** The virtual cluster that a request belongs to, with its stats; undefined if the virtual host has none. */
   virtualCluster(headers: HeaderMap): VirtualCluster | undefined;
 }
@@ -101,6 +104,10 @@ export interface ForwardAction {
   readonly metadataMatch: Metadata | undefined;
   /** How the load balancer's hash is made; undefined: it gets none. */
   readonly hashPolicy: HashPolicy | undefined;
+  /** Undefined: it has no rate limits. */
+  readonly rateLimits?: RateLimitPolicy | undefined;
+  /** Those of the virtual host count, too, whatever else is configured. */
+  readonly includeVirtualHostRateLimits?: boolean;
 }
 
 export interface RedirectAction {

@@ -4,6 +4,7 @@ import type { StatsScope } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import { HeaderMatcher, matchesAll } from './matchers/header-matcher.ts';
 import { PathIndex } from './path-index.ts';
+import { RateLimitPolicy } from './rate-limit-policy.ts';
 import { HttpsRedirect } from './redirect.ts';
 import { RouteEntry, type RouteEnvironment } from './route-entry.ts';
 import { isConnectRequest } from './route-match.ts';
@@ -18,6 +19,7 @@ export class CompiledVirtualHost implements VirtualHost {
   readonly includeAttemptCountInRequest: boolean;
   readonly includeAttemptCountInResponse: boolean;
   readonly includeIsTimeoutRetryHeader: boolean;
+  readonly rateLimits: RateLimitPolicy | undefined;
   readonly #virtualClusters: readonly MatchedVirtualCluster[];
   /** Takes what no other virtual cluster does; nameless in logs. */
   readonly #otherCluster: VirtualCluster | undefined;
@@ -38,6 +40,7 @@ export class CompiledVirtualHost implements VirtualHost {
     this.includeAttemptCountInRequest = model.includeRequestAttemptCount;
     this.includeAttemptCountInResponse = model.includeAttemptCountInResponse;
     this.includeIsTimeoutRetryHeader = model.includeIsTimeoutRetryHeader;
+    this.rateLimits = RateLimitPolicy.of(model.rateLimits);
     const blockOf = (name: string): VirtualCluster => ({ name, stats: stats.block(ROUTE_STATS, `vcluster.${name}`) });
     this.#virtualClusters = model.virtualClusters.map(({ name, headers }) => ({
       matchers: headers.map((header) => new HeaderMatcher(header)),

@@ -299,14 +299,15 @@ describe('what is set and not implemented', () => {
         {
           name: 'v',
           domains: ['*'],
-          rate_limits: [{ actions: [{ remote_address: {} }] }],
+          rate_limits: [
+            { actions: [{ remote_address: {} }], limit: { dynamic_metadata: { metadata_key: { key: 'k' } } } },
+          ],
           routes: [
             {
               match: { prefix: '/' },
               tracing: {},
               route: {
                 cluster: 'c',
-                rate_limits: [{ actions: [{ remote_address: {} }] }],
                 cors: {},
                 max_grpc_timeout: '1s',
                 hash_policy: [{ header: { header_name: 'x' } }],
@@ -322,10 +323,9 @@ describe('what is set and not implemented', () => {
     });
     expect(errors).toEqual([]);
     expect(unsupported.toSorted()).toEqual([
-      'virtual_hosts[0].rate_limits',
+      'virtual_hosts[0].rate_limits[0].limit',
       `${AT}.route.cors`,
       `${AT}.route.hedge_policy.initial_requests`,
-      `${AT}.route.rate_limits`,
       `${AT}.route.request_mirror_policies[0].trace_sampled`,
       `${AT}.route.retry_policy.retry_priority`,
       `${AT}.tracing`,

@@ -1,8 +1,9 @@
 import type { QueryParameterMatcherModel } from '../../../config/route-model.ts';
 import { compileStringMatcher, type StringMatcher } from '../../../lib/string-matcher.ts';
+import { percentDecode } from '../../../lib/percent-decode.ts';
 import { wireText } from '../../../lib/wire-text.ts';
 
-/** A compiled route.v3.QueryParameterMatcher. Names and values are compared as they stand, not percent-decoded. */
+/** A compiled route.v3.QueryParameterMatcher. Routes compare names and values as they stand, not percent-decoded. */
 export class QueryParameterMatcher {
   readonly #name: string;
   /** Undefined: the parameter only has to be there. */
@@ -15,9 +16,10 @@ export class QueryParameterMatcher {
     this.#present = model.match.kind === 'string' || model.match.present;
   }
 
-  /** `path` is `:path`, query included. Of several parameters with this name the first counts. */
-  matches(path: string): boolean {
-    const value = firstQueryParameter(path, this.#name);
+  /** `path` is `:path`, query included. Of several parameters with this name the first counts. `decoded`: its value is. */
+  matches(path: string, decoded = false): boolean {
+    const raw = firstQueryParameter(path, this.#name);
+    const value = decoded && raw !== undefined ? percentDecode(raw) : raw;
     if (value === undefined) return !this.#present;
     return this.#matcher === undefined ? this.#present : this.#matcher.matches(value);
   }

@@ -1,3 +1,4 @@
+import { percentDecode } from '../../../lib/percent-decode.ts';
 import type { Headers } from '../../../filters/headers.ts';
 import type { FormatContext } from '../access-log.ts';
 import { plain, truncate, type Operator, type OperatorTable } from './operator.ts';
@@ -114,12 +115,6 @@ const requestedServerName: Operator = {
     return sni;
   },
 };
-
-function percentDecode(text: string): string {
-  return text.includes('%')
-    ? text.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-    : text;
-}
 
 function pathOf(path: string): string {
   const query = path.indexOf('?');
