@@ -1,3 +1,4 @@
+import type { ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { GrpcService } from '../api/generated/envoy/config/core/v3/grpc_service_pb.js';
 import type { LoadedBootstrap } from './bootstrap.ts';
 import { withPositions } from './bootstrap.ts';
@@ -12,7 +13,14 @@ import { Problems, type Problem } from './problem.ts';
 import type { DeclaredSecret } from './secrets/declared-secret.ts';
 import { SecretSources } from './secrets/secret-sources.ts';
 import { buildCertificateAuthority } from './builders/certificate-authority.ts';
-import { checkAdsConfig, checkConfigSource, type ConfigSourceContext } from './builders/config-source.ts';
+import {
+  checkAdsConfig,
+  checkAuthoritySource,
+  checkCollectionSource,
+  checkConfigSource,
+  type ConfigSourceContext,
+} from './builders/config-source.ts';
+import { checkResourcesLocator } from './check-resources-locator.ts';
 import type { FilterRegistries } from '../filters/filter-registries.ts';
 import type { StatsConfigModel } from '../telemetry/stats/stats-config.ts';
 
@@ -46,7 +54,7 @@ export async function buildStaticResources(
   const found = new Problems();
   const at = found.at('static_resources');
   const messages = bootstrap.staticResources;
-  const discovery = configSourceContext(bootstrap, types);
+  const discovery = configSourceContext(loaded, types);
   checkDynamicResources(loaded, discovery, found);
   const loadStats = buildLoadStats(
     bootstrap.clusterManager?.loadStatsConfig,
@@ -101,14 +109,37 @@ function checkDynamicResources(
   found: Problems,
 ): void {
   const at = found.at('dynamic_resources');
-  const { adsConfig, cdsConfig, ldsConfig } = bootstrap.dynamicResources ?? {};
+  const { adsConfig, cdsConfig, cdsResourcesLocator, ldsConfig, ldsResourcesLocator } =
+    bootstrap.dynamicResources ?? {};
   if (adsConfig !== undefined) checkAdsConfig(adsConfig, context, at.at('ads_config'));
-  if (cdsConfig !== undefined) checkConfigSource(cdsConfig, 'cds', context, at.at('cds_config'));
-  if (ldsConfig !== undefined) checkConfigSource(ldsConfig, 'lds', context, at.at('lds_config'));
+  checkRoot('cds', cdsConfig, cdsResourcesLocator, context, at);
+  checkRoot('lds', ldsConfig, ldsResourcesLocator, context, at);
+  for (const [index, source] of bootstrap.configSources.entries())
+    checkAuthoritySource(source, false, context, found.at('config_sources').at(index));
+  if (bootstrap.defaultConfigSource !== undefined)
+    checkAuthoritySource(bootstrap.defaultConfigSource, true, context, found.at('default_config_source'));
   const layers = bootstrap.layeredRuntime?.layers ?? [];
   for (const { layer, source } of runtime.discovered) {
     const index = layers.findIndex(({ name }) => name === layer);
     const here = found.at('layered_runtime').at('layers').at(index).at('rtds_layer').at('rtds_config');
     checkConfigSource(source, 'rtds', context, here);
   }
+}
+
+/** Where all clusters, or all listeners, come from; `at` stands at `dynamic_resources`. */
+function checkRoot(
+  user: 'cds' | 'lds',
+  source: ConfigSource | undefined,
+  locator: string | undefined,
+  context: ConfigSourceContext,
+  at: Problems,
+): void {
+  const here = at.at(`${user}_config`);
+  if (locator === undefined || locator === '') {
+    if (source !== undefined) checkConfigSource(source, user, context, here);
+    return;
+  }
+  const type = user === 'cds' ? 'envoy.config.cluster.v3.Cluster' : 'envoy.config.listener.v3.Listener';
+  checkResourcesLocator(locator, type, at.at(`${user}_resources_locator`));
+  checkCollectionSource(source, user, context, here);
 }

@@ -1,5 +1,6 @@
 import type { ConfigSource } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import type { ClusterStatus } from '../config/cluster-status-model.ts';
+import { xdstpAuthorities } from '../config/xdstp-authorities.ts';
 import type { SecretModel } from '../config/secret-model.ts';
 import type { ResourceDelta } from '../config/snapshot.ts';
 import type { StaticResources } from '../config/static-resources.ts';
@@ -50,6 +51,8 @@ export class Discovery implements Subscriber {
     this.#sources = new XdsSources({
       node: discoveryNode(bootstrap.node, userAgent()),
       adsConfig: bootstrap.dynamicResources?.adsConfig,
+      nodeContextParams: bootstrap.nodeContextParams,
+      authorities: xdstpAuthorities(options.loaded()),
       cluster: (name) => clusters.get(name),
       transport: (cluster) => this.#transports.for(cluster),
       types,

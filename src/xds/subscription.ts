@@ -12,6 +12,8 @@ export interface SubscriptionTarget {
   readonly typeUrl: string;
   /** Undefined: everything there is. */
   readonly names: readonly string[] | undefined;
+  /** The name is a collection's, which the context of the node is added to. */
+  readonly isCollection?: boolean;
   /** Where it counts: `cluster_manager.cds.`. Its owner releases it. */
   readonly stats: StatsScope;
   /** '' = accepted, else why not: names every resource that is refused. See ResourceWatcher. */

@@ -1,3 +1,4 @@
+import { canonicalName, collectionOf, isXdstp } from '../config/xdstp-name.ts';
 import { deliverUpdate } from './deliver-update.ts';
 import type { ResourceUpdate, ResourceWatcher, Verdict, XdsResource, XdsWatch } from './resource-update.ts';
 
@@ -7,10 +8,13 @@ interface Entry {
   names: ReadonlySet<string> | undefined;
 }
 
+const NOBODY: readonly Entry[] = [];
+
 /**
  * All watches of one resource type on one source: what they want together, and who gets what of a response. `onChange`
  * is called when the sum of the names has changed, and
- * when somebody new wants a name that others have: whoever comes later needs an answer, too.
+ * when somebody new wants a name that others have: whoever comes later needs an answer, too. `xdstp:` names are asked for
+ * in their canonical spelling, and recognised in any; who wants a glob collection gets what is in it.
  */
 export class WatchSet {
   readonly #entries = new Set<Entry>();
@@ -37,7 +41,7 @@ export class WatchSet {
   }
 
   wants(name: string): boolean {
-    return this.#wildcards > 0 || this.#byName.has(name);
+    return this.#wildcards > 0 || this.#wanting(name).length > 0;
   }
 
   /** `names` undefined: a wildcard. */
@@ -45,10 +49,10 @@ export class WatchSet {
     const entry: Entry = { watcher, names: undefined };
     this.#entries.add(entry);
     if (names === undefined) this.#wildcards++;
-    this.#replace(entry, names === undefined ? undefined : new Set(names), names === undefined, true);
+    this.#replace(entry, names === undefined ? undefined : canonicalNames(names), names === undefined, true);
     return {
       setNames: (next) => {
-        if (this.#entries.has(entry)) this.#replace(entry, new Set(next), false);
+        if (this.#entries.has(entry)) this.#replace(entry, canonicalNames(next), false);
       },
       close: () => {
         if (!this.#entries.delete(entry)) return;
@@ -69,9 +73,8 @@ export class WatchSet {
       return share;
     };
     const wildcards = this.#wildcards === 0 ? [] : Array.from(this.#entries).filter(({ names }) => names === undefined);
-    for (const resource of set)
-      for (const entry of this.#byName.get(resource.name) ?? []) shareOf(entry).set.push(resource);
-    for (const name of removed) for (const entry of this.#byName.get(name) ?? []) shareOf(entry).removed.push(name);
+    for (const resource of set) for (const entry of this.#wanting(resource.name)) shareOf(entry).set.push(resource);
+    for (const name of removed) for (const entry of this.#wanting(name)) shareOf(entry).removed.push(name);
     for (const { watcher } of wildcards) verdicts.push(deliverUpdate(watcher, { version, set, removed }));
     for (const [{ watcher }, share] of shares) verdicts.push(deliverUpdate(watcher, { version, ...share }));
     if (verdicts.every((verdict) => typeof verdict === 'string')) return join(verdicts);
@@ -87,6 +90,13 @@ export class WatchSet {
   connectionFailed(): void {
     const entries = Array.from(this.#entries);
     for (const { watcher } of entries) watcher.onConnectionFailure?.();
+  }
+
+  /** Wildcards apart. What is wanted by its own name isn't looked for in a collection, as in Envoy. */
+  #wanting(name: string): readonly Entry[] {
+    const exact = this.#byName.get(name);
+    if (exact !== undefined || !isXdstp(name)) return exact ?? NOBODY;
+    return this.#byName.get(canonicalName(name)) ?? this.#byName.get(collectionOf(name) ?? '') ?? NOBODY;
   }
 
   #replace(entry: Entry, next: ReadonlySet<string> | undefined, wildcardChanged: boolean, isNew = false): void {
@@ -110,6 +120,10 @@ export class WatchSet {
     entry.names = next;
     if (added.length > 0 || removed.length > 0 || wildcardChanged) this.#onChange(added, removed);
   }
+}
+
+function canonicalNames(names: readonly string[]): ReadonlySet<string> {
+  return new Set(names.map(canonicalName));
 }
 
 function join(verdicts: readonly string[]): string {

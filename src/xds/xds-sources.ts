@@ -8,16 +8,20 @@ import {
 import type { TypeRegistry } from '../api/type-registry.ts';
 import { durationMs } from '../api/duration.ts';
 import type { BuiltCluster } from '../config/cluster-model.ts';
+import type { XdstpAuthorities } from '../config/xdstp-authorities.ts';
+import { formatXdstp, parseXdstp } from '../config/xdstp-name.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';
+import { Authorities, type Authority } from './authorities.ts';
 import type { ControlPlaneTransport } from './control-plane-transport.ts';
 import type { LookupAll } from './endpoint-rotation.ts';
 import { FileSource } from './file-source.ts';
 import { GrpcChannels } from './grpc-channels.ts';
 import { GrpcSource, isIncremental, type GrpcSourceContext } from './grpc-source.ts';
 import type { StreamLog } from './grpc-stream.ts';
-import { DISCOVERY_METHODS, kindOf } from './resource-type.ts';
+import { nodeContext } from './node-context.ts';
+import { DISCOVERY_METHODS, kindOf, RESOURCE_TYPES } from './resource-type.ts';
 import { RestSource } from './rest-source.ts';
 import { Subscription, type SubscriptionTarget, type SubscriptionTransport } from './subscription.ts';
 import type { XdsSource } from './xds-source.ts';
@@ -36,6 +40,10 @@ export interface XdsSourcesOptions {
   readonly node: Node;
   /** `dynamic_resources.ads_config`; undefined: there is no ADS. */
   readonly adsConfig: ApiConfigSource | undefined;
+  /** What of the node goes into the names of collections (`node_context_params`). */
+  readonly nodeContextParams?: readonly string[];
+  /** Where single resources with `xdstp:` names come from, whatever else is said of them; absent: from nowhere else. */
+  readonly authorities?: XdstpAuthorities | undefined;
   /** The clusters of the bootstrap, EDS clusters apart. */
   readonly cluster: (name: string) => BuiltCluster | undefined;
   /** What a cluster's transport socket does; undefined: raw buffer. Asked once for each channel. */
@@ -67,6 +75,7 @@ export class XdsSources implements Subscriber {
   readonly #ads: GrpcSource | undefined;
   readonly #own: XdsSource | undefined;
   readonly #adsIncremental: boolean;
+  readonly #authorities: Authorities | undefined;
   readonly #open = new Set<Subscription>();
 
   constructor(options: XdsSourcesOptions) {
@@ -77,6 +86,8 @@ export class XdsSources implements Subscriber {
     this.#ads = adsConfig && new GrpcSource(adsConfig, undefined, stats, this.#context);
     this.#own = options.own?.(this.channels);
     this.#adsIncremental = adsConfig !== undefined && isIncremental(adsConfig);
+    const { authorities } = options;
+    this.#authorities = authorities && new Authorities(authorities, stats, this.#context);
   }
 
   /**
@@ -84,6 +95,7 @@ export class XdsSources implements Subscriber {
    * nothing without ADS.
    */
   start(): void {
+    this.#authorities?.open();
     this.#ads?.open();
   }
 
@@ -95,9 +107,15 @@ export class XdsSources implements Subscriber {
     this.#ads?.restart();
   }
 
-  subscribe(config: ConfigSource, target: SubscriptionTarget): Subscription {
+  subscribe(configured: ConfigSource, wanted: SubscriptionTarget): Subscription {
     const { clock } = this.#options;
-    const { source, transport, opened } = this.#source(config, target);
+    const target = wanted.isCollection === true ? this.#withContext(wanted) : wanted;
+    const authority = this.#authorityOf(wanted);
+    const config = authority?.config ?? configured;
+    const { source, transport, opened } =
+      authority === undefined
+        ? this.#source(config, target)
+        : { source: shared(authority.source), transport: transportOf(authority.incremental), opened: undefined };
     const timeoutMs = transport === 'file' ? 0 : (durationMs(config.initialFetchTimeout) ?? DEFAULT_FETCH_TIMEOUT_MS);
     const subscription = new Subscription(target, {
       source,
@@ -115,8 +133,28 @@ export class XdsSources implements Subscriber {
   close(): void {
     for (const subscription of this.#open) subscription.close();
     this.#ads?.close();
+    this.#authorities?.close();
     this.#own?.close();
     this.channels.close();
+  }
+
+  /** The names of a collection with what the control plane is to know of the node; what the name says goes first. */
+  #withContext(target: SubscriptionTarget): SubscriptionTarget {
+    const { node, nodeContextParams = [] } = this.#options;
+    const names = target.names?.map((each) => {
+      const name = parseXdstp(each);
+      if (typeof name === 'string') return each;
+      return formatXdstp({ ...name, context: new Map([...nodeContext(node, nodeContextParams), ...name.context]) });
+    });
+    return { ...target, names };
+  }
+
+  /** As in Envoy, which asks authorities for these types only. */
+  #authorityOf({ typeUrl, names, isCollection }: SubscriptionTarget): Authority | undefined {
+    const [name, ...others] = names ?? [];
+    if (name === undefined || others.length > 0 || isCollection === true) return undefined;
+    if (typeUrl !== RESOURCE_TYPES.eds && typeUrl !== RESOURCE_TYPES.rds) return undefined;
+    return this.#authorities?.of(name);
   }
 
   #source(
@@ -125,7 +163,7 @@ export class XdsSources implements Subscriber {
   ): { readonly source: XdsSource; readonly transport: SubscriptionTransport; readonly opened?: () => void } {
     switch (specifier.case) {
       case 'ads':
-        return { source: shared(this.#ads), transport: this.#adsIncremental ? 'delta' : 'stream' };
+        return this.#overAds();
       case 'self':
         return { source: shared(this.#own), transport: 'stream' };
       case 'path':
@@ -137,13 +175,20 @@ export class XdsSources implements Subscriber {
         };
       case 'apiConfigSource': {
         const config = specifier.value;
+        // Collections may name ADS like this.
+        if (config.apiType === ApiType.AGGREGATED_GRPC || config.apiType === ApiType.AGGREGATED_DELTA_GRPC)
+          return this.#overAds();
         if (config.apiType === ApiType.REST) return { source: this.#rest(config, target.typeUrl), transport: 'polled' };
         const source = new GrpcSource(config, target.typeUrl, target.stats, this.#context);
-        return { source, transport: isIncremental(config) ? 'delta' : 'stream', opened: () => source.open() };
+        return { source, transport: transportOf(isIncremental(config)), opened: () => source.open() };
       }
       default:
         return { source: shared(undefined), transport: 'stream' };
     }
+  }
+
+  #overAds(): { readonly source: XdsSource; readonly transport: SubscriptionTransport } {
+    return { source: shared(this.#ads), transport: transportOf(this.#adsIncremental) };
   }
 
   #file(path: string, watchedDirectory: string | undefined): XdsSource {
@@ -174,6 +219,8 @@ export class XdsSources implements Subscriber {
     });
   }
 }
+
+const transportOf = (incremental: boolean): SubscriptionTransport => (incremental ? 'delta' : 'stream');
 
 /** A source that outlives each of its subscriptions; undefined: one that never says anything. */
 function shared(source: XdsSource | undefined): XdsSource {

@@ -1,9 +1,11 @@
+import { create } from '@bufbuild/protobuf';
 import type {
   Cluster,
   Cluster_TransportSocketMatch as TransportSocketMatch,
 } from '../../api/generated/envoy/config/cluster/v3/cluster_pb.js';
 import type { BindConfig } from '../../api/generated/envoy/config/core/v3/address_pb.js';
 import type { TransportSocket } from '../../api/generated/envoy/config/core/v3/base_pb.js';
+import { ConfigSourceSchema } from '../../api/generated/envoy/config/core/v3/config_source_pb.js';
 import { typeNameOf } from '../../api/any.ts';
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import type {
@@ -19,7 +21,7 @@ import type { TransportSocketMatchModel, UpstreamTransportSocketModel } from '..
 import { buildCircuitBreakers } from './circuit-breakers.ts';
 import { durationMs } from '../../api/duration.ts';
 import { buildMetadata } from './common.ts';
-import { checkConfigSource } from './config-source.ts';
+import { checkConfigSource, type ConfigSourceContext } from './config-source.ts';
 import { buildDns } from './dns.ts';
 import {
   DYNAMIC_FORWARD_PROXY,
@@ -116,7 +118,13 @@ export function buildCluster(
   const discoveryType = buildDiscoveryType(message, problems);
   const edsConfig = message.edsClusterConfig?.edsConfig;
   if (discoveryType === 'EDS' && edsConfig !== undefined && context.discovery !== undefined)
-    checkConfigSource(edsConfig, 'eds', context.discovery, problems.at('eds_cluster_config').at('eds_config'));
+    checkConfigSource(
+      edsConfig,
+      'eds',
+      context.discovery,
+      problems.at('eds_cluster_config').at('eds_config'),
+      message.edsClusterConfig?.serviceName,
+    );
   const common = message.commonLbConfig;
   if (common !== undefined)
     reportUnsupportedFields(
@@ -178,7 +186,7 @@ export function buildCluster(
   };
   return {
     model,
-    discovery: buildDiscovery(message, discoveryType, types, problems),
+    discovery: buildDiscovery(message, discoveryType, types, problems, context.discovery),
     waitForWarmOnInit: message.waitForWarmOnInit ?? true,
     ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval,
     secrets: secretNames(clusterTlsContexts(model)),
@@ -204,9 +212,10 @@ function buildDiscovery(
   type: DiscoveryType,
   types: TypeRegistry,
   problems: Problems,
+  discovery: ConfigSourceContext | undefined,
 ): DiscoveryModel {
   const at = problems.at('load_assignment');
-  if (type === 'EDS') return buildEds(message, types, problems);
+  if (type === 'EDS') return buildEds(message, types, problems, discovery);
   if (message.edsClusterConfig !== undefined)
     problems.at('eds_cluster_config').error('eds_cluster_config set in a non-EDS cluster');
   const dns = type === 'STRICT_DNS' || type === 'LOGICAL_DNS';
@@ -223,15 +232,21 @@ function buildDiscovery(
   };
 }
 
-function buildEds(message: Cluster, types: TypeRegistry, problems: Problems): DiscoveryModel {
+function buildEds(
+  message: Cluster,
+  types: TypeRegistry,
+  problems: Problems,
+  discovery: ConfigSourceContext | undefined,
+): DiscoveryModel {
   const config = message.edsClusterConfig;
   const at = problems.at('eds_cluster_config');
-  if (config?.edsConfig === undefined) {
+  const hasAuthority = discovery?.hasAuthority?.(config?.serviceName ?? '') === true;
+  if (config === undefined || (config.edsConfig === undefined && !hasAuthority)) {
     at.error('cannot create an EDS cluster without an EDS config');
     return { kind: 'static', assignment: buildAssignment(undefined, false, types, at) };
   }
   reportUnsupportedFields(types, config, ['eds_config', 'service_name'], at);
-  const { serviceName, edsConfig } = config;
+  const { serviceName, edsConfig = create(ConfigSourceSchema) } = config;
   return {
     kind: 'eds',
     serviceName: serviceName === '' ? message.name : serviceName,

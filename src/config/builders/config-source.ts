@@ -23,6 +23,8 @@ export interface ConfigSourceContext {
   readonly hasAds: boolean;
   /** A cluster of the bootstrap that gets its endpoints without EDS. */
   readonly isPrimaryCluster: (name: string) => boolean;
+  /** The bootstrap says where the resource of this name comes from, by the authority in it. Absent: it never does. */
+  readonly hasAuthority?: (resourceName: string) => boolean;
 }
 
 const GRPC_TYPES: ReadonlySet<ApiType> = new Set([
@@ -46,13 +48,15 @@ const GRPC_API = `${API}::(AGGREGATED_)(DELTA_)GRPC`;
 
 /**
  * Finds what Envoy refuses in a core.v3.ConfigSource, and what of it is not implemented; `problems` stands at it.
- * `user`: what asks for it: `cds`, `rds`, ..., or the words for anything else.
+ * `user`: what asks for it: `cds`, `rds`, ..., or the words for anything else; `resourceName` where an authority may
+ * serve it.
  */
 export function checkConfigSource(
   message: ConfigSource | undefined,
   user: string,
   context: ConfigSourceContext,
   problems: Problems,
+  resourceName = '',
 ): void {
   checkNode(user, context, problems);
   const source = message?.configSourceSpecifier;
@@ -89,8 +93,60 @@ export function checkConfigSource(
       if (!context.hasAds) problems.at('ads').error('ADS must be configured to support an ADS config source');
       return;
     default:
+      if (context.hasAuthority?.(resourceName) === true) return;
       problems.error('Missing config source specifier in envoy::config::core::v3::ConfigSource');
   }
+}
+
+/** The config source of a collection; `problems` stands at it. Envoy takes ADS, or an incremental stream. */
+export function checkCollectionSource(
+  message: ConfigSource | undefined,
+  user: 'cds' | 'lds',
+  context: ConfigSourceContext,
+  problems: Problems,
+): void {
+  const source = message?.configSourceSpecifier;
+  if (source?.case === 'apiConfigSource') {
+    const { apiType } = source.value;
+    if (apiType === ApiType.AGGREGATED_GRPC || apiType === ApiType.AGGREGATED_DELTA_GRPC) return;
+    if (apiType !== ApiType.DELTA_GRPC)
+      return problems
+        .at('api_config_source')
+        .at('api_type')
+        .error(`Unknown xdstp:// transport API type ${ApiType[apiType]}`);
+  } else if (source?.case !== 'ads')
+    return problems.error(
+      'Missing or not supported config source specifier in envoy::config::core::v3::ConfigSource for a collection. Only ADS and gRPC in delta-xDS mode are supported.',
+    );
+  checkConfigSource(message, user, context, problems);
+}
+
+/** `config_sources` and `default_config_source` of the bootstrap: `problems` stands at one of them. */
+export function checkAuthoritySource(
+  message: ConfigSource,
+  isDefault: boolean,
+  context: ConfigSourceContext,
+  problems: Problems,
+): void {
+  const { configSourceSpecifier: source, authorities } = message;
+  const known = ['api_config_source', 'authorities', 'initial_fetch_timeout', 'resource_api_version'];
+  reportUnsupportedFields(context.types, message, [...known, 'ads', 'self', 'path', 'path_config_source'], problems);
+  if (source.case !== 'apiConfigSource')
+    return problems.error('Only api_config_source type is currently supported for xdstp-based config sources.');
+  if (authorities.length === 0 && !isDefault)
+    problems.error('xdstp-based non-default config source must have at least one authority.');
+  const names = authorities.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined)
+    problems.error(
+      `xdstp-based config source authority ${twice} is configured more than once in an xdstp-based config source.`,
+    );
+  const { apiType } = source.value;
+  if (apiType !== ApiType.AGGREGATED_GRPC && apiType !== ApiType.AGGREGATED_DELTA_GRPC)
+    return problems.error(
+      'xdstp-based config source authority only supports AGGREGATED_GRPC and AGGREGATED_DELTA_GRPC types.',
+    );
+  checkAdsConfig(source.value, context, problems.at('api_config_source'));
 }
 
 /** `dynamic_resources.ads_config`; `problems` stands at it. */

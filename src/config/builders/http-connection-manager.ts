@@ -205,7 +205,13 @@ function buildRoutes(
     }
     case 'rds':
       if (context.discovery !== undefined)
-        checkConfigSource(source.value.configSource, 'rds', context.discovery, problems.at('rds').at('config_source'));
+        checkConfigSource(
+          source.value.configSource,
+          'rds',
+          context.discovery,
+          problems.at('rds').at('config_source'),
+          source.value.routeConfigName,
+        );
       return { kind: 'rds', routeConfigName: source.value.routeConfigName };
     case 'scopedRoutes':
       if (context.discovery !== undefined) {
