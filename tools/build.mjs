@@ -56,7 +56,7 @@ function runtimeNames() {
   const names = new Map();
   for (const file of generatedModules())
     for (const [, imported, from] of readFileSync(join(generated, file), 'utf8').matchAll(
-      /^import \{ ([^}]*) \} from "(@bufbuild\/protobuf[^"]*)";$/gm,
+      /^import \{ ([^}]*) \} from ["'](@bufbuild\/protobuf[^"']*)["'];$/gm,
     ))
       for (const name of imported.split(', ')) names.set(name.split(' as ')[0], from);
   return names;
@@ -114,7 +114,7 @@ function copyApi() {
     writeFileSync(
       join(target, file),
       text
-        .replaceAll(/from "@bufbuild\/protobuf(\/\w+)?"/g, `from "${runtime}"`)
+        .replaceAll(/from ["']@bufbuild\/protobuf(\/\w+)?["']/g, `from "${runtime}"`)
         .replaceAll(/^\/\/.*\n|^\/\*[^]*?\*\/\n/gm, ''),
     );
   }

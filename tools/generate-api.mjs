@@ -99,6 +99,7 @@ const stamp = JSON.stringify([
   JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).dependencies['@bufbuild/protobuf'],
   readFileSync(import.meta.filename, 'utf8').length,
   readFileSync(join(import.meta.dirname, 'pack-api.mjs'), 'utf8').length,
+  readFileSync(join(import.meta.dirname, 'file-desc.js'), 'utf8').length,
   apiAdditions,
   readdirSync(join(root, 'proto'), { recursive: true }).map((file) => [
     file,

@@ -1,34 +1,18 @@
 // Packs generated modules that nearly every start needs into one: a module costs half a millisecond to find and load,
 // and the bootstrap's messages alone are a hundred of them. Each packed module stays where it was as a re-export.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 const IMPORT = /^import \{ ([^}]*) \} from "([^"]+)";\n/gm;
 const CORE = 'core.js';
 
-/**
- * protobuf-es hydrates a file's descriptor with a registry of all that the file imports, and walks the imports of
- * imports once for each way to them. Only what a file imports itself can be named in it (Envoy's API has no public
- * imports), so the imports of imports are hidden for that time.
- */
-const FILE_DESC = `import { fileDesc as hydrate } from "@bufbuild/protobuf/codegenv2";
-
-export function fileDesc(b64, imports = []) {
-  const hidden = imports.map((file) => file.dependencies);
-  for (const file of imports) file.dependencies = [];
-  try {
-    return hydrate(b64, imports);
-  } finally {
-    for (const [index, file] of imports.entries()) file.dependencies = hidden[index];
-  }
-}
-`;
-
-/** Packs the import closure of the modules `entries` (paths below `dir`), and gives all modules the leaner fileDesc. */
+/** Packs the import closure of the modules `entries` (paths below `dir`), and gives all modules file-desc.js. */
 export function packApi(dir, entries) {
-  writeFileSync(join(dir, 'file-desc.js'), FILE_DESC);
-  for (const file of readdirSync(dir, { recursive: true }).filter((name) => name.endsWith('_pb.js')))
+  cpSync(join(import.meta.dirname, 'file-desc.js'), join(dir, 'file-desc.js'));
+  for (const file of readdirSync(dir, { recursive: true }).filter((name) => name.endsWith('_pb.js'))) {
     useOwnFileDesc(dir, file);
+    writeOutEnums(dir, file);
+  }
 
   const order = [];
   const visit = (file) => {
@@ -77,4 +61,31 @@ function useOwnFileDesc(dir, file) {
       return (others.length > 0 ? `import { ${others.join(', ')} } from "@bufbuild/protobuf/codegenv2";\n` : '') + own;
     }),
   );
+}
+
+/** An enum as an object, which is otherwise made from its descriptor. */
+function writeOutEnums(dir, file) {
+  const types = readFileSync(join(dir, file.replace(/\.js$/, '.d.ts')), 'utf8');
+  const values = new Map();
+  for (const [, name, body] of types.matchAll(/^export enum (\w+) \{\n(.*?)^\}/gms)) {
+    const pairs = Array.from(body.matchAll(/^ {2}(\w+) = (-?\d+),$/gm), ([, key, number]) => [key, Number(number)]);
+    values.set(
+      name,
+      Object.fromEntries(
+        pairs.flatMap(([key, number]) => [
+          [key, number],
+          [number, key],
+        ]),
+      ),
+    );
+  }
+  if (values.size === 0) return;
+  const text = readFileSync(join(dir, file), 'utf8')
+    .replaceAll(
+      /^(export const (\w+) = )\/\*@__PURE__\*\/\n {2}tsEnum\(\w+\);$/gm,
+      (_, start, name) => `${start}${JSON.stringify(values.get(name))};`,
+    )
+    .replace(', tsEnum }', ' }');
+  if (text.includes('tsEnum')) throw new Error(`${file}: an enum was not found in its types`);
+  writeFileSync(join(dir, file), text);
 }
