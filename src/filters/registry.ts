@@ -1,5 +1,5 @@
-import type { fromBinary } from '@bufbuild/protobuf';
-import { ConfigError, type ConfigType } from './config-type.ts';
+import { ConfigDecoder, unregistered } from './config-decoder.ts';
+import { ConfigError } from './config-type.ts';
 import type { FactoryContext, FilterForStream, HttpFilterType } from './http/filter.ts';
 
 /** An HTTP filter that there is; its module, and with it its message types, is loaded when a config asks for it. */
@@ -33,9 +33,6 @@ export interface CompiledHttpFilter {
   readonly compileRoute: (config: PerRouteConfig) => unknown;
 }
 
-/** Reads messages; loaded with the first filter, since its modules are a third of a worker's memory when idle. */
-type Decoder = typeof fromBinary;
-
 interface LoadedFilter {
   readonly type: HttpFilterType;
   /**
@@ -51,7 +48,7 @@ export class HttpFilterRegistry {
   readonly #byName = new Map<string, HttpFilterRegistration>();
   readonly #routeTypes = new Set<string>();
   readonly #loaded = new Map<HttpFilterRegistration, LoadedFilter>();
-  #decoder: Decoder | undefined = undefined;
+  readonly #decoder = new ConfigDecoder();
 
   constructor(registrations: readonly HttpFilterRegistration[]) {
     for (const registration of registrations) {
@@ -83,7 +80,7 @@ export class HttpFilterRegistry {
   async prepare(configs: Iterable<TypedConfig>): Promise<void> {
     for (const config of configs) {
       const registration = this.#registrationOf(config);
-      this.#decoder ??= (await import('@bufbuild/protobuf')).fromBinary;
+      await this.#decoder.load();
       let loaded = this.#loaded.get(registration);
       if (loaded === undefined) {
         const type = await registration.load();
@@ -92,7 +89,7 @@ export class HttpFilterRegistry {
       }
       const { type, prepared } = loaded;
       if (prepared.has(config.value)) continue;
-      const message = decode(this.#decoder, type.config, config.value);
+      const message = this.#decoder.decode(type.config, config.value);
       await type.prepare?.(message);
       prepared.set(config.value, message);
     }
@@ -102,11 +99,9 @@ export class HttpFilterRegistry {
   compile(config: TypedConfig, context: FactoryContext): CompiledHttpFilter {
     const loaded = this.#loaded.get(this.#registrationOf(config));
     const decoder = this.#decoder;
-    if (loaded === undefined || decoder === undefined) throw new Error(`filter '${config.name}' has not been prepared`);
+    if (loaded === undefined) throw new Error(`filter '${config.name}' has not been prepared`);
     const { type, prepared } = loaded;
-    const message = prepared.has(config.value)
-      ? prepared.get(config.value)
-      : decode(decoder, type.config, config.value);
+    const message = prepared.has(config.value) ? prepared.get(config.value) : decoder.decode(type.config, config.value);
     const create = type.create(message, context);
     const compiled = new WeakMap<PerRouteConfig, { readonly value: unknown }>();
     return {
@@ -124,27 +119,13 @@ export class HttpFilterRegistry {
 
   #registrationOf(config: TypedConfig): HttpFilterRegistration {
     const registration = this.find(config);
-    if (registration === undefined)
-      throw new ConfigError(
-        `Didn't find a registered implementation for '${config.name}' with type URL: '${config.typeName}'`,
-      );
+    if (registration === undefined) throw unregistered(config);
     return registration;
   }
 }
 
-function decode(decoder: Decoder, type: ConfigType<unknown>, value: Uint8Array): unknown {
-  if (type.desc === undefined) throw new ConfigError('this filter is configured by outrigger.filters.http.typescript');
-  try {
-    return decoder(type.desc, value);
-  } catch (error) {
-    throw new ConfigError(
-      `not a serialised ${type.typeName}: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-}
-
 function compileRoute(
-  decoder: Decoder,
+  decoder: ConfigDecoder,
   type: HttpFilterType,
   filterConfig: unknown,
   { typeName, value }: PerRouteConfig,
@@ -154,6 +135,6 @@ function compileRoute(
   if (type.routeConfig === undefined) throw new ConfigError(`${type.name} has no per-route config`);
   if (typeName !== type.routeConfig.typeName)
     throw new ConfigError(`the per-route config of ${type.name} is ${type.routeConfig.typeName}, not ${typeName}`);
-  const message = decode(decoder, type.routeConfig, value);
+  const message = decoder.decode(type.routeConfig, value);
   return type.compileRoute === undefined ? message : type.compileRoute(message, context, filterConfig);
 }
