@@ -89,6 +89,11 @@ export class SecretStore {
     return this.#entries.get(name)?.model;
   }
 
+  /** Something uses it, or did until now. */
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
   /** What discovery has not delivered yet. */
   get warming(): readonly DeliveredSecret[] {
     return [...this.#entries.values()].flatMap(({ declared: { subscription }, delivered, sinceMs }) => {
@@ -107,19 +112,29 @@ export class SecretStore {
   /**
    * Takes over what a new configuration declares; resolves, when all is loaded that can be, to what changed. It doesn't
    * wait for control planes: that is what claims are for. Secrets that the configuration has no more stay until `prune`:
-   * listeners may still use them.
+   * listeners may still use them. `adopted`: those of them that may have another content now.
    */
-  async update(declared: readonly DeclaredSecret[]): Promise<ResourceDelta<SecretModel>> {
+  async update(
+    declared: readonly DeclaredSecret[],
+    adopted: readonly DeclaredSecret[] = [],
+  ): Promise<ResourceDelta<SecretModel>> {
     const set: SecretModel[] = [];
     for (const entry of this.#entries.values()) entry.isConfigured = false;
-    await Promise.all(
-      declared.map(async (secret) => {
+    const begin = async (entry: Entry, secret: DeclaredSecret): Promise<void> => {
+      entry.declared = secret;
+      if (await this.#begin(entry)) set.push(entry.model!);
+    };
+    await Promise.all([
+      ...declared.map((secret) => {
         const entry = this.#entryOf(secret);
-        entry.declared = secret;
         entry.isConfigured = true;
-        if (await this.#begin(entry)) set.push(entry.model!);
+        return begin(entry, secret);
       }),
-    );
+      ...adopted.map(async (secret) => {
+        const entry = this.#entries.get(secret.name);
+        if (entry !== undefined && entry.declared !== secret) await begin(entry, secret);
+      }),
+    ]);
     this.#watchAll();
     return { set, remove: [] };
   }

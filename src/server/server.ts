@@ -241,6 +241,7 @@ export class Server implements AsyncDisposable {
     loaded.runtime.adopt(this.#loaded.runtime);
     this.#loaded = loaded;
     this.#loadedMs = this.#clock.epoch();
+    resources.secretSources.adopt(this.#resources.secretSources, (name) => this.#secrets.has(name));
     this.#resources = resources;
     await this.#openDiscovery();
     if (this.#closing !== undefined) return problems;
@@ -301,11 +302,12 @@ export class Server implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#setState('DRAINING');
     this.#staticClusters.close();
+    // First: what the others let go of is of no use to workers that end.
+    this.#secrets.close();
     this.#discovery?.dynamic.close();
     this.#listeners.close();
     await this.#fleet?.close();
     this.#clusters.close();
-    this.#secrets.close();
     this.#discovery?.close();
     await this.#admin?.close();
     this.#aggregator.close();
@@ -495,7 +497,8 @@ export class Server implements AsyncDisposable {
 
   /** Hands the workers what clusters and listeners will use by name. */
   async #applySecrets(): Promise<void> {
-    const secrets = await this.#secrets.update(this.#resources.secrets);
+    const { secrets: declared, secretSources } = this.#resources;
+    const secrets = await this.#secrets.update(declared, secretSources.adopted);
     this.#certificates = undefined;
     this.#discovery?.applySecrets(secrets);
     if (secrets.set.length > 0) await this.#fleet?.apply({ secrets });

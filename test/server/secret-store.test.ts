@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { create } from '@bufbuild/protobuf';
-import { SdsSecretConfigSchema } from '../../src/api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import {
+  SdsSecretConfigSchema,
+  SecretSchema,
+  type Secret,
+} from '../../src/api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import { TlsCertificateSchema } from '../../src/api/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
 import { TypeRegistry } from '../../src/api/type-registry.ts';
 import { Problems } from '../../src/config/problem.ts';
@@ -222,5 +226,66 @@ describe('secrets that a file delivers', () => {
     deliver(inline(good));
     await eventually('a good one', () => changes.length > 0);
     expect(changes.map(chainOf)).toEqual([good.certificate]);
+  });
+});
+
+describe('static secrets, after another configuration has taken the place of the first', () => {
+  const staticSecret = ({ certificate, key }: IssuedCertificate) =>
+    create(SecretSchema, {
+      name: 's',
+      type: {
+        case: 'tlsCertificate',
+        value: {
+          certificateChain: { specifier: { case: 'inlineString', value: certificate } },
+          privateKey: { specifier: { case: 'inlineString', value: key } },
+        },
+      },
+    });
+  const sourcesWith = (secrets: Secret[]): SecretSources =>
+    new SecretSources({ types, secrets, problems: new Problems(), discovery: undefined });
+  const declare = (sources: SecretSources): string =>
+    sources.named('certificate', create(SdsSecretConfigSchema, { name: 's' }), new Problems())!;
+
+  test('have the content of that one, for what was built before as well', async () => {
+    const issued = [ca.issue(), ca.issue()];
+    const [former, next] = issued.map((each) => sourcesWith([staticSecret(each)])) as [SecretSources, SecretSources];
+    const name = declare(former);
+    const claim = store.claim([former.find(name)!], () => {});
+    expect(claim.isReady).toBe(true);
+    next.adopt(former, (each) => store.has(each));
+    const { set } = await store.update(next.declared, next.adopted);
+    expect(set.map(chainOf)).toEqual([issued[1]!.certificate]);
+    expect(next.declared).toEqual([]);
+    // Nobody keeps what nobody uses.
+    claim.close();
+    expect(store.prune().remove).toEqual([name]);
+    const last = sourcesWith([]);
+    last.adopt(next, (each) => store.has(each));
+    expect(last.find(name)).toBeUndefined();
+  });
+
+  test('stay where they are there no more, as long as something uses them', async () => {
+    const first = ca.issue();
+    const former = sourcesWith([staticSecret(first)]);
+    const name = declare(former);
+    const claim = store.claim([former.find(name)!], () => {});
+    let sources = former;
+    for (let i = 0; i < 3; i++) {
+      const next = sourcesWith([]);
+      next.adopt(sources, (each) => store.has(each));
+      expect((await store.update(next.declared, next.adopted)).set).toEqual([]);
+      expect(next.find(name)).toBe(former.find(name));
+      sources = next;
+    }
+    expect(chainOf(store.get(name))).toBe(first.certificate);
+    claim.close();
+  });
+
+  test('are found by what was built before and is claimed after', () => {
+    const former = sourcesWith([staticSecret(ca.issue())]);
+    const name = declare(former);
+    const next = sourcesWith([]);
+    next.adopt(former, () => false);
+    expect(next.find(name)).toBe(former.find(name));
   });
 });

@@ -14,7 +14,7 @@ import type {
 } from '../../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import { checkConfigSource, type ConfigSourceContext } from '../builders/config-source.ts';
-import { buildSecret } from '../builders/tls/secret.ts';
+import { buildSecret, type SecretBuildOptions } from '../builders/tls/secret.ts';
 import { unnamedCertificate } from '../builders/tls/tls-certificate.ts';
 import { unnamedValidation } from '../builders/tls/validation-context.ts';
 import { Problems } from '../problem.ts';
@@ -44,6 +44,12 @@ export interface SecretSourcesOptions {
 }
 
 type Kind = SecretMessage['kind'];
+
+interface StaticUse {
+  readonly kind: Kind;
+  readonly secretName: string;
+  readonly partial: boolean;
+}
 
 /** How Envoy calls the kinds of secrets where it refuses them. */
 const WORDS: Readonly<Record<Kind, { readonly message: string; readonly unknown: string; readonly api: string }>> = {
@@ -84,6 +90,9 @@ export class SecretSources {
   readonly #options: SecretSourcesOptions;
   readonly #static = new Map<string, { readonly secret: SecretMessage; readonly problems: Problems }>();
   readonly #declared = new Map<string, DeclaredSecret>();
+  readonly #adopted = new Map<string, DeclaredSecret>();
+  /** Of names that stand for static secrets. */
+  readonly #staticUses = new Map<string, StaticUse>();
 
   constructor(options: SecretSourcesOptions) {
     this.#options = options;
@@ -95,9 +104,35 @@ export class SecretSources {
     return [...this.#declared.values()];
   }
 
+  /** What has been taken over by `adopt`. */
+  get adopted(): readonly DeclaredSecret[] {
+    return [...this.#adopted.values()];
+  }
+
   /** What was declared under this name. */
   find(name: string): DeclaredSecret | undefined {
-    return this.#declared.get(name);
+    return this.#declared.get(name) ?? this.#adopted.get(name);
+  }
+
+  /**
+   * Takes over what the configuration before this one declared for what discovery delivered, which stays as it was
+   * built. Static secrets have the content that they have here; those that are here no more keep theirs. `isUsed`: names
+   * that go on although they are from an earlier configuration still.
+   */
+  adopt(former: SecretSources, isUsed: (name: string) => boolean): void {
+    for (const [name, declared] of [...former.#adopted, ...former.#declared]) {
+      if (this.#declared.has(name) || !(former.#declared.has(name) || isUsed(name))) continue;
+      const use = former.#staticUses.get(name);
+      if (use !== undefined) this.#staticUses.set(name, use);
+      const found = use && this.#static.get(`${use.kind}:${use.secretName}`);
+      if (use === undefined || found === undefined) this.#adopted.set(name, declared);
+      else {
+        const problems = new Problems();
+        const made = this.#fromFiles(found.secret, { name, statName: use.secretName, partial: use.partial }, problems);
+        // What is no good is told when it is loaded.
+        this.#adopted.set(name, problems.hasErrors ? { ...made, initial: undefined } : made);
+      }
+    }
   }
 
   /** A certificate that stands in a TLS context; `problems` stands at it. */
@@ -170,34 +205,35 @@ export class SecretSources {
       return undefined;
     }
     const name = `static:${kind}:${secretName}${partial ? ':part' : ''}`;
+    this.#staticUses.set(name, { kind, secretName, partial });
     this.#declareFiles(found.secret, { name, statName: secretName, partial }, found.problems);
     return name;
   }
 
-  #declareFiles(
-    secret: SecretMessage,
-    options: { readonly name: string; readonly statName: string; readonly partial: boolean },
-    problems: Problems,
-  ): void {
+  #declareFiles(secret: SecretMessage, options: SecretBuildOptions, problems: Problems): void {
     const { name } = options;
-    if (this.#declared.has(name)) return;
+    if (!this.#declared.has(name)) this.#declared.set(name, this.#fromFiles(secret, options, problems));
+  }
+
+  /** Read now, and again whenever its files change. */
+  #fromFiles(secret: SecretMessage, options: SecretBuildOptions, problems: Problems): DeclaredSecret {
     const { types } = this.#options;
-    const directories = directoriesOf(secret);
-    this.#declared.set(name, {
-      name,
+    const load = (): SecretLoad => {
+      const found = new Problems();
+      const model = buildSecret(secret, options, types, found);
+      const error = found.list.find(({ severity }) => severity === 'error')?.message;
+      const rest = { directories: [], versionInfo: '', message: undefined };
+      return error === undefined
+        ? { ...rest, model, error: '', outcome: 'loaded' }
+        : { ...rest, model: undefined, error, outcome: 'rejected' };
+    };
+    return {
+      name: options.name,
       initial: buildSecret(secret, options, types, problems),
-      directories,
+      directories: directoriesOf(secret),
       subscription: undefined,
-      load: async (): Promise<SecretLoad> => {
-        const found = new Problems();
-        const model = buildSecret(secret, options, types, found);
-        const error = found.list.find(({ severity }) => severity === 'error')?.message;
-        const rest = { directories: [], versionInfo: '', message: undefined };
-        return error === undefined
-          ? { ...rest, model, error: '', outcome: 'loaded' }
-          : { ...rest, model: undefined, error, outcome: 'rejected' };
-      },
-    });
+      load: () => Promise.resolve(load()),
+    };
   }
 
   #fromDiscovery(kind: Kind, config: SdsSecretConfig, problems: Problems, partial: boolean): string | undefined {
