@@ -120,6 +120,15 @@ export class FakeControlPlane {
   #interesting(typeUrl: string): [string, string][] {
     const wanted = this.#wanted.get(typeUrl);
     if (wanted === undefined) return [];
-    return [...(this.state.get(typeUrl) ?? [])].filter(([name]) => wanted === 'all' || wanted.has(name));
+    return [...(this.state.get(typeUrl) ?? [])].filter(
+      ([name]) => wanted === 'all' || wanted.has(name) || [...wanted].some((each) => isInCollection(name, each)),
+    );
   }
+}
+
+/** `collection`: `xdstp://authority/type/some/*?context`, and the name is spelled like it. */
+function isInCollection(name: string, collection: string): boolean {
+  const [before = '', after] = collection.split('/*');
+  if (after === undefined || !name.startsWith(`${before}/`) || !name.endsWith(after)) return false;
+  return !name.slice(before.length + 1, name.length - after.length).includes('/');
 }

@@ -143,6 +143,32 @@ describe.each(['GRPC', 'DELTA_GRPC'])('ADS over %s', (apiType) => {
     expect(clusters.stat('update_success')).toBeGreaterThanOrEqual(3);
   });
 
+  test('brings what is in a collection, and what is spelled otherwise', async () => {
+    const port = await server.listen();
+    const name = (id: string) => `xdstp://auth/envoy.config.cluster.v3.Cluster/some/${id}?a=2&b=1&xds.node.id=me`;
+    server.plane.set(cds, name('x'), '1');
+    server.plane.set(cds, name('deep/x'), '1');
+    const xds = newSources(ads, [clusterAt([at(port)])], { nodeContextParams: ['id'] });
+    const locator = 'xdstp://auth/envoy.config.cluster.v3.Cluster/some/*?b=1&a=2';
+    const all = holder(cds, [locator]);
+    const context = holder(rds, ['xdstp://auth/T/r?b=1&a=2']);
+    xds.subscribe(ADS, { ...all.target, isCollection: true });
+    xds.subscribe(ADS, context.target);
+    xds.start();
+    await eventually('the collection', () => all.held.get(name('x')) === '1');
+    server.plane.set(cds, name('y'), '1');
+    server.plane.set(rds, 'xdstp://auth/T/r?a=2&b=1', 'routes');
+    server.push();
+    await eventually('the addition', () => all.held.has(name('y')));
+    await eventually('the routes', () => context.held.size === 1);
+    server.plane.remove(cds, name('x'));
+    server.push();
+    await eventually('the removal', () => !all.held.has(name('x')));
+    expect([...all.held.keys()]).toEqual([name('y')]);
+    const [first] = server.streams[0]!.requests;
+    expect('resourceNames' in first! ? first.resourceNames : first!.resourceNamesSubscribe).toEqual([name('*')]);
+  });
+
   test('a bad resource is refused by name, the good ones stay', async () => {
     const port = await server.listen();
     server.plane.set(cds, 'a', '1');
