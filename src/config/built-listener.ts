@@ -9,6 +9,7 @@ import { checkListenerFilters } from './check-listener-filters.ts';
 import { checkNetworkFilters } from './check-network-filters.ts';
 import type { ListenerModel } from './listener-model.ts';
 import { routesOf, scopesOf, type RouteReference, type ScopeReference } from './listener-routes.ts';
+import { markDiscovered } from './discovered-filters.ts';
 import { extensionsOf, withExtensions, type ExtensionReference, type FindExtension } from './listener-extensions.ts';
 import { Problems } from './problem.ts';
 import type { SecretSources } from './secrets/secret-sources.ts';
@@ -56,7 +57,7 @@ export async function buildListenerResource(
     return buildModel(whole, found, context);
   };
   return {
-    model: await build(({ defaultConfig }) => defaultConfig ?? 'drop', problems),
+    model: markDiscovered(await build(({ defaultConfig }) => defaultConfig ?? 'drop', problems), extensions),
     message: configured,
     routes: routesOf(message, types),
     scopes: scopesOf(message, types),
@@ -65,7 +66,9 @@ export async function buildListenerResource(
       const found = new Problems();
       const model = await build(find, found);
       const errors = found.list.filter(({ severity }) => severity === 'error');
-      return errors.length === 0 ? model : errors.map(({ path, message: text }) => `${path}: ${text}`).join('; ');
+      return errors.length === 0
+        ? markDiscovered(model, extensions)
+        : errors.map(({ path, message: text }) => `${path}: ${text}`).join('; ');
     },
   };
 }

@@ -97,6 +97,8 @@ export interface HttpFilterModel {
   readonly config: TypedConfigModel;
   /** Off unless a route's `typed_per_filter_config` turns it on. */
   readonly disabled: boolean;
+  /** `config` is delivered apart: another one is for the streams that begin then, on whatever connection. */
+  readonly isDiscovered?: boolean;
 }
 
 /** extensions.filters.http.router.v3.Router, the end of every HTTP filter chain. */

@@ -26,4 +26,6 @@ export interface ExtensionNetworkFilterModel {
   readonly config: TypedConfigModel;
   /** First of the shared cells that it counts in over all workers; the control side fills it in. Absent: none. */
   readonly sharedSlot?: number;
+  /** `config` is delivered apart: another one is for the connections that come then. */
+  readonly isDiscovered?: boolean;
 }

@@ -409,6 +409,63 @@ describe.each([
     expect(proxy.stat('extension_config_discovery.http_filter.fault.config_fail')).toBe(1);
   });
 
+  test('another config of a discovered filter is for the next request on an open connection, and for the next connection', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    const FAULT = 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault';
+    const RBAC = 'type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC';
+    const config_source = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' };
+    const router = {
+      name: 'envoy.filters.http.router',
+      typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+    };
+    const http_filters = [{ name: 'fault', config_discovery: { config_source, type_urls: [FAULT] } }, router];
+    const listener = rdsListener('in', 'r', { hcm: { http_filters } }) as { filter_chains: { filters: object[] }[] };
+    listener.filter_chains[0]!.filters.unshift({
+      name: 'rbac',
+      config_discovery: { config_source, type_urls: [RBAC] },
+    });
+    const fault = (status: number) => ({
+      name: 'fault',
+      typed_config: { '@type': FAULT, abort: { http_status: status, percentage: { numerator: 100 } } },
+    });
+    const rbac = (action: string) => ({
+      name: 'rbac',
+      typed_config: {
+        '@type': RBAC,
+        stat_prefix: 'p',
+        rules: { action, policies: { all: { permissions: [{ any: true }], principals: [{ any: true }] } } },
+      },
+    });
+    ads.change((set) => {
+      set('lds', 'in', listener);
+      set('ecds', 'fault', fault(418));
+      set('ecds', 'rbac', rbac('ALLOW'));
+    });
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }), concurrency: 1 });
+    using client = HttpClient.connect(proxy.port('in'));
+    const get = async (): Promise<number> => (await client.get('/').response()).status;
+    expect(await get()).toBe(418);
+    ads.set('ecds', 'fault', fault(451));
+    await eventually('the change', async () => (await get()) === 451);
+    ads.set('ecds', 'rbac', rbac('DENY'));
+    await eventually('the change for new connections', async () => {
+      using other = HttpClient.connect(proxy.port('in'));
+      return other
+        .get('/')
+        .response()
+        .then(
+          () => false,
+          () => other.closed,
+        );
+    });
+    expect(await get()).toBe(451);
+    expect(client.closed).toBe(false);
+    for (const name of ['listener_modified', 'listener_in_place_updated', 'total_filter_chains_draining'])
+      expect([name, proxy.stat(`listener_manager.${name}`)]).toEqual([name, 0]);
+  });
+
   test('a filter without its config fails requests, unless there is a default', async () => {
     await using upstream = await ScriptedUpstream.start();
     await using ads = await AdsServer.start();

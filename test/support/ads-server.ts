@@ -9,9 +9,11 @@ import { RouteConfigurationSchema } from '../../src/api/generated/envoy/config/r
 import { ScopedRouteConfigurationSchema } from '../../src/api/generated/envoy/config/route/v3/scoped_route_pb.js';
 import { HTTPFaultSchema } from '../../src/api/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 import { HeaderMutationSchema } from '../../src/api/generated/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js';
+import { OnDemandSchema } from '../../src/api/generated/envoy/extensions/filters/http/on_demand/v3/on_demand_pb.js';
 import { RouterSchema } from '../../src/api/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { HttpConnectionManagerSchema } from '../../src/api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { SecretSchema } from '../../src/api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import { RBACSchema } from '../../src/api/generated/envoy/extensions/filters/network/rbac/v3/rbac_pb.js';
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
@@ -60,6 +62,8 @@ const registry = createRegistry(
   HttpConnectionManagerSchema,
   RouterSchema,
   HTTPFaultSchema,
+  OnDemandSchema,
+  RBACSchema,
   HeaderMutationSchema,
   HttpProtocolOptionsSchema,
   DownstreamTlsContextSchema,

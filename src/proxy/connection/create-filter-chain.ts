@@ -1,5 +1,6 @@
 import type { FilterChainModel } from '../../config/listener-model.ts';
 import type { NetworkFilterModel } from '../../config/network-filter-model.ts';
+import type { NetworkFilterForConnection } from '../../filters/network/filter.ts';
 import type { NetworkFilterRegistry } from '../../filters/network-registry.ts';
 import type { StatsScope } from '../../telemetry/stats/stats.ts';
 import { HttpFilterChain, type FilterChainEnvironment } from '../http/http-filter-chain.ts';
@@ -28,13 +29,18 @@ export function createFilterChain(
 ): FilterChain {
   const { worker, networkFilters, sharedByFilters } = environment;
   const terminal = createTerminal(model, model.networkFilters.at(-1), listenerScope, environment);
-  const filters = model.networkFilters.flatMap((filter) => {
-    if (filter.kind !== 'extension') return [];
-    const { name, config, sharedSlot } = filter;
-    const count = sharedSlot === undefined ? new LocalCount() : new LaneCount(worker.shared, sharedSlot, worker.index);
-    return [networkFilters.compile(config, networkFilterContext(name, worker, sharedByFilters, count))];
-  });
-  return terminal !== undefined && filters.length === 0 ? terminal : new NetworkChain(filters, terminal, worker.log);
+  const compile = ({ networkFilters: models }: FilterChainModel): readonly NetworkFilterForConnection[] =>
+    models.flatMap((filter) => {
+      if (filter.kind !== 'extension') return [];
+      const { name, config, sharedSlot } = filter;
+      const count =
+        sharedSlot === undefined ? new LocalCount() : new LaneCount(worker.shared, sharedSlot, worker.index);
+      return [networkFilters.compile(config, networkFilterContext(name, worker, sharedByFilters, count))];
+    });
+  const filters = compile(model);
+  return terminal !== undefined && filters.length === 0
+    ? terminal
+    : new NetworkChain(filters, terminal, worker.log, compile);
 }
 
 function createTerminal(

@@ -53,7 +53,8 @@ export class ConnectionManagerConfig {
   readonly stats: StatBlock;
   /** `listener.<address>.http.<stat_prefix>.` */
   readonly listenerStats: StatBlock;
-  readonly filters: readonly CompiledFilter[];
+  /** Of streams that begin now: other configs of the same filters may come (ECDS). */
+  filters: readonly CompiledFilter[];
   /** The route table of now; undefined while a route configuration hasn't come. A stream asks once, when it begins. */
   readonly routes: () => RouteTable | undefined;
   readonly router: RouterConfig;

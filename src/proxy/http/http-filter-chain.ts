@@ -33,6 +33,7 @@ export class HttpFilterChain implements FilterChain {
   readonly #worker: WorkerContext;
   readonly #scope: StatsScope;
   readonly #inlineRoutes: RouteTable | undefined;
+  readonly #filters: HttpFilterRegistry;
 
   /** `listenerScope` is `listener.<address>.`. The chain's filters must have been prepared. */
   constructor(
@@ -44,6 +45,7 @@ export class HttpFilterChain implements FilterChain {
     if (last?.kind !== 'http-connection-manager') throw new Error(`the last filter is ${last?.kind}`);
     const { hcm } = last;
     this.#worker = worker;
+    this.#filters = filters;
     this.delayedCloseTimeoutMs = hcm.delayedCloseTimeoutMs;
     this.#scope = worker.stats.scope(`http.${sanitizeStatName(hcm.statPrefix)}.`);
     const { routes } = hcm;
@@ -81,6 +83,13 @@ export class HttpFilterChain implements FilterChain {
 
   onConnection(connection: DownstreamConnection): ConnectionInput {
     return new ConnectionManager(this.#config, this.#worker, connection);
+  }
+
+  updateFilters(model: FilterChainModel): boolean {
+    const last = model.networkFilters.at(-1);
+    if (last?.kind !== 'http-connection-manager') return false;
+    this.#config.filters = compileFilterChain(last.hcm.httpFilters, this.#filters, this.#worker, this.#scope);
+    return true;
   }
 
   onDelayedCloseTimeout(): void {

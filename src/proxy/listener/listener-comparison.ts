@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AddressModel } from '../../config/common-model.ts';
-import type { ListenerModel } from '../../config/listener-model.ts';
+import type { HttpFilterModel } from '../../config/hcm-model.ts';
+import type { FilterChainModel, ListenerModel } from '../../config/listener-model.ts';
 
 /** A listener's content as text: the same text is the same listener. */
 export function modelText(spec: object): string {
@@ -29,6 +31,32 @@ export function sharedAddress(model: ListenerModel, others: Iterable<ListenerMod
 export function isInPlaceUpdate(former: ListenerModel, next: ListenerModel): boolean {
   return modelText(withoutChains(former)) === modelText(withoutChains(next));
 }
+
+/** True if chains differ in nothing but the configs of filters that are delivered apart. */
+export function sameButDiscovered(former: FilterChainModel, next: FilterChainModel): boolean {
+  const other = withoutDiscovered(next);
+  return other !== next && isDeepStrictEqual(withoutDiscovered(former), other);
+}
+
+/** The same object if it has no such filter. */
+function withoutDiscovered(chain: FilterChainModel): FilterChainModel {
+  let isFound = false;
+  const networkFilters = chain.networkFilters.map((filter) => {
+    if (filter.kind === 'extension' && filter.isDiscovered === true) {
+      isFound = true;
+      return { ...filter, config: undefined };
+    }
+    if (filter.kind !== 'http-connection-manager' || !filter.hcm.httpFilters.some(isDiscovered)) return filter;
+    isFound = true;
+    const httpFilters = filter.hcm.httpFilters.map((each) =>
+      isDiscovered(each) ? { ...each, config: undefined } : each,
+    );
+    return { ...filter, hcm: { ...filter.hcm, httpFilters } };
+  });
+  return isFound ? ({ ...chain, networkFilters } as FilterChainModel) : chain;
+}
+
+const isDiscovered = (filter: HttpFilterModel): boolean => filter.isDiscovered === true;
 
 function withoutChains(model: ListenerModel): Partial<ListenerModel> {
   return { ...model, filterChains: [], defaultFilterChain: undefined, filterChainMatcher: undefined };

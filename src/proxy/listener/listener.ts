@@ -20,6 +20,7 @@ import type { WorkerContext } from '../worker-context.ts';
 import { ConnectionLimit, type ConnectionCells } from './connection-limit.ts';
 import type { Drain } from './drain.ts';
 import { compileFilterChainMatch, compileFilterChainTree, type FilterChainMatcher } from './filter-chain-match.ts';
+import { sameButDiscovered } from './listener-comparison.ts';
 import { ListenSocket } from './listen-socket.ts';
 import { OriginalDestinations } from './original-destination.ts';
 import { compileListenerFilters, type CompiledListenerFilter } from './listener-filters.ts';
@@ -43,6 +44,11 @@ export interface FilterChain {
    * may keep it from being read), and begins its work with `start`. Absent: `onConnection` does for both.
    */
   prepareConnection?(connection: DownstreamConnection): ConnectionInput & { start(): void };
+  /**
+   * Takes over other configs of filters that are delivered apart: connections stay. False: this chain can't. Absent: it
+   * has no filters that could be.
+   */
+  updateFilters?(model: FilterChainModel): boolean;
   /** Connections shall end: idle ones now, others after their response. */
   drain(): void;
   /** No connection will use it any more: gives back what it has claimed. Absent: nothing. */
@@ -86,7 +92,7 @@ const CLOSES: FilterChain = {
 
 /** Filter chain and what its connections share. */
 interface ActiveChain {
-  readonly model: FilterChainModel;
+  model: FilterChainModel;
   readonly chain: FilterChain;
   readonly settings: ConnectionSettings;
   readonly transportSocket: DownstreamTransportSocket | undefined;
@@ -262,8 +268,13 @@ export class Listener implements PendingOwner {
 
   #activate(model: FilterChainModel, listener: ListenerModel): ActiveChain {
     const bufferLimit = listener.perConnectionBufferLimitBytes;
-    for (const active of this.#chains)
-      if (active.settings.bufferLimit === bufferLimit && isDeepStrictEqual(active.model, model)) return active;
+    for (const active of this.#chains) {
+      if (active.settings.bufferLimit !== bufferLimit) continue;
+      if (isDeepStrictEqual(active.model, model)) return active;
+      if (!sameButDiscovered(active.model, model) || active.chain.updateFilters?.(model) !== true) continue;
+      active.model = model;
+      return active;
+    }
     const drain = this.drain.child();
     const chain =
       model.networkFilters.length === 0 ? CLOSES : this.#options.createFilterChain(model, listener, this.#scope);
