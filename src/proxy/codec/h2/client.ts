@@ -158,7 +158,7 @@ export class H2ClientConnection implements Http2Codec, SessionSide {
       this.#peerGone = true;
       this.#owner.onGoAway();
     }
-    for (const stream of session.streams.values()) {
+    for (const stream of session.streams.list()) {
       if (stream.id > last && !stream.closed) session.refuse(stream);
     }
   }

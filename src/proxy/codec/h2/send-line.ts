@@ -127,7 +127,7 @@ export class SendLine {
 
   /** The peer's SETTINGS_INITIAL_WINDOW_SIZE has changed by `delta` (section 6.9.2). False: more than a window can be. */
   changeWindows(delta: number): boolean {
-    for (const stream of this.#session.streams.values()) if (!this.addWindow(stream, delta)) return false;
+    for (const stream of this.#session.streams.list()) if (!this.addWindow(stream, delta)) return false;
     return true;
   }
 

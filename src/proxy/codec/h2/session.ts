@@ -21,6 +21,7 @@ import type { SessionSide } from './session-side.ts';
 import { encodeSettings, PeerSettings } from './settings.ts';
 import { StreamInput } from './stream-input.ts';
 import type { H2Stream } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 const AT = HTTP2_CODEC_STATS.at;
 
@@ -51,7 +52,7 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
   readonly input: StreamInput;
   readonly line: SendLine;
   readonly keepalive: Keepalive | undefined;
-  readonly streams = new Map<number, H2Stream>();
+  readonly streams = new StreamTable<H2Stream>();
   readonly closedStreams = new ClosedStreams();
   /** No further byte of the peer is of interest; the connection is about to close. */
   dead = false;
@@ -181,7 +182,7 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
     stream.startMs = this.dispatcher.now;
     stream.recvWindow = this.settings.initialStreamWindowSize;
     stream.sendWindow = this.peer.initialWindowSize;
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.stats.inc(AT.streams_active);
   }
 
@@ -350,7 +351,7 @@ export class H2Session implements ConnectionInput, KeepaliveOwner {
 
   #resetAll(reason: StreamResetReason, detail: string, first: H2Stream | undefined, firstDetail: string): void {
     if (first !== undefined && !first.closed) this.endStream(first, reason, firstDetail);
-    for (const stream of this.streams.values()) if (!stream.closed) this.endStream(stream, reason, detail);
+    for (const stream of this.streams.list()) if (!stream.closed) this.endStream(stream, reason, detail);
   }
 
   // ---- the end of the connection ----------------------------------------------------------------------------------
