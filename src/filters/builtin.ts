@@ -35,6 +35,12 @@ export const builtinHttpFilters: readonly HttpFilterRegistration[] = [
     load: async () => erase((await import('./http/compressor.ts')).compressor),
   },
   {
+    name: 'envoy.filters.http.decompressor',
+    configType: 'envoy.extensions.filters.http.decompressor.v3.Decompressor',
+    routeConfigTypes: [],
+    load: async () => erase((await import('./http/decompressor.ts')).decompressor),
+  },
+  {
     name: 'envoy.filters.http.header_mutation',
     configType: 'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation',
     routeConfigTypes: ['envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute'],

@@ -24,6 +24,7 @@ import {
   type StreamContext,
   type TrailersVerdict,
 } from './filter.ts';
+import { hasToken } from './header-tokens.ts';
 
 const DIRECTION = DIRECTION_STATS.at;
 const RESPONSE = RESPONSE_STATS.at;
@@ -205,10 +206,6 @@ function isUpgrade(headers: Headers): boolean {
 
 function forbidsTransformation(headers: Headers): boolean {
   return hasToken(headers.get('cache-control'), 'no-transform');
-}
-
-function hasToken(list: string | undefined, token: string): boolean {
-  return list?.split(',').some((item) => item.trim().toLowerCase() === token) === true;
 }
 
 /** A strong etag promises the same bytes; a weak one may stay (RFC 9110 section 8.8.1). */

@@ -11,18 +11,19 @@ import { ConfigError } from '../../config-type.ts';
 
 const { constants } = zlib;
 
-/** A stream of node:zlib: what is written comes out compressed, at the latest when it is flushed. */
-export type ZlibStream = zlib.Gzip | zlib.BrotliCompress | zlib.ZstdCompress;
+/** A stream of node:zlib: what is written comes out changed, at the latest when it is flushed. */
+export type ZlibStream =
+  zlib.Gzip | zlib.BrotliCompress | zlib.ZstdCompress | zlib.Gunzip | zlib.BrotliDecompress | zlib.ZstdDecompress;
 
-/** A way to compress, configured. */
-export interface CompressorLibrary {
+/** A way to compress or to decompress, configured. */
+export interface ZlibLibrary {
   /** For `content-encoding`. */
   readonly encoding: 'gzip' | 'br' | 'zstd';
   /** In the names of stats. */
   readonly statName: 'gzip' | 'brotli' | 'zstd';
   /** The `kind` of flush that lets a reader decode all that was written so far. */
   readonly flush: number;
-  /** Compresses a whole body. */
+  /** A whole body at once. */
   whole(body: Buffer): Buffer;
   stream(): ZlibStream;
 }
@@ -36,7 +37,7 @@ const BROTLI_WINDOW_BITS = 18;
 const BROTLI_INPUT_BLOCK_BITS = 24;
 
 /** Reads the `typed_config` of a compressor library. Throws ConfigError where it is none that is known. */
-export function compressorLibrary(name: string, config: Any | undefined): CompressorLibrary {
+export function compressorLibrary(name: string, config: Any | undefined): ZlibLibrary {
   const typeUrl = config?.typeUrl ?? '';
   const value = config?.value ?? new Uint8Array();
   switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
@@ -54,7 +55,7 @@ export function compressorLibrary(name: string, config: Any | undefined): Compre
   }
 }
 
-function gzip(value: Uint8Array): CompressorLibrary {
+function gzip(value: Uint8Array): ZlibLibrary {
   const { memoryLevel, compressionLevel, compressionStrategy, windowBits, chunkSize } = fromBinary(GzipSchema, value);
   const options: zlib.ZlibOptions = {
     // 0 is the default, which zlib calls -1; the strategies are numbered alike.
@@ -73,7 +74,7 @@ function gzip(value: Uint8Array): CompressorLibrary {
   };
 }
 
-function brotli(value: Uint8Array): CompressorLibrary {
+function brotli(value: Uint8Array): ZlibLibrary {
   const config = fromBinary(BrotliSchema, value);
   const modes: Readonly<Record<Brotli_EncoderMode, number>> = {
     [Brotli_EncoderMode.DEFAULT]: constants.BROTLI_DEFAULT_MODE,
@@ -100,7 +101,7 @@ function brotli(value: Uint8Array): CompressorLibrary {
   };
 }
 
-function zstd(value: Uint8Array): CompressorLibrary {
+function zstd(value: Uint8Array): ZlibLibrary {
   const { compressionLevel, enableChecksum, strategy, dictionary, chunkSize } = fromBinary(ZstdSchema, value);
   if (dictionary !== undefined)
     throw new ConfigError(

@@ -9,7 +9,7 @@ import { defineStats, sanitizeStatName, type StatBlock } from '../../../telemetr
 import type { Headers } from '../../headers.ts';
 import { compileRuntimeFlag } from '../../runtime-flag.ts';
 import type { FactoryContext } from '../filter.ts';
-import { compressorLibrary, type CompressorLibrary } from './compressor-library.ts';
+import { compressorLibrary, type ZlibLibrary } from './compressor-library.ts';
 
 export const DIRECTION_STATS = defineStats({
   counters: [
@@ -95,7 +95,7 @@ export class DirectionSettings {
 
 /** One config of the filter, compiled. */
 export class CompressorSettings {
-  readonly library: CompressorLibrary;
+  readonly library: ZlibLibrary;
   readonly chooseFirst: boolean;
   /** Undefined: requests pass as they are. */
   readonly request: DirectionSettings | undefined;
