@@ -4,6 +4,8 @@ import { NodeSchema } from '../api/generated/envoy/config/core/v3/base_pb.js';
 import { ApiConfigSourceSchema } from '../api/generated/envoy/config/core/v3/config_source_pb.js';
 import { Problems, type Problem } from '../config/problem.ts';
 
+const LATER = 'takes effect when the proxy is started anew';
+
 /** Fields that are read once, at the start. */
 const AT_START: readonly (readonly [
   field: string,
@@ -27,12 +29,18 @@ export function checkChanges(former: Bootstrap, next: Bootstrap, discovers: bool
     if (!same(ApiConfigSourceSchema, former.dynamicResources?.adsConfig, adsConfig))
       problems.at('dynamic_resources').at('ads_config').error("can't be changed while the proxy runs");
     if (!same(NodeSchema, former.node, next.node)) problems.at('node').error("can't be changed while the proxy runs");
+    // The certificate authority among them is one of those that are asked.
+    if (!same(BootstrapSchema, extensionsOf(former), extensionsOf(next)))
+      problems.unsupported('bootstrap_extensions', LATER);
   }
   for (const [field, part] of AT_START)
     if (!same(BootstrapSchema, create(BootstrapSchema, part(former)), create(BootstrapSchema, part(next))))
-      problems.unsupported(field, 'takes effect when the proxy is started anew');
+      problems.unsupported(field, LATER);
   return problems.list;
 }
+
+const extensionsOf = ({ bootstrapExtensions }: Bootstrap): Bootstrap =>
+  create(BootstrapSchema, { bootstrapExtensions });
 
 function same<Desc extends DescMessage>(
   desc: Desc,

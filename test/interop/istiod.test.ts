@@ -283,7 +283,14 @@ describe.skipIf(!canRun || subjectName === 'envoy').each(['outrigger', 'envoy'])
       mesh.write('mtls.yaml', peerAuthentication('STRICT'));
       const agent = server === 'envoy';
       await Promise.all([
-        mesh.proxy({ binary: OUTRIGGER, ip: '127.0.1.10', app: 'client', adminPort: 15_000, agent: false }),
+        mesh.proxy({
+          binary: OUTRIGGER,
+          ip: '127.0.1.10',
+          app: 'client',
+          adminPort: 15_000,
+          agent: false,
+          certificateTtl: '20s',
+        }),
         mesh.proxy({ binary: agent ? envoy! : OUTRIGGER, ip: '127.0.1.11', app: 'echo', adminPort: 15_100, agent }),
       ]);
       await eventually('the mesh', async () => (await call()).status === 200, 20_000);
@@ -299,14 +306,29 @@ describe.skipIf(!canRun || subjectName === 'envoy').each(['outrigger', 'envoy'])
       expect(mesh.refusals).toEqual([]);
     });
 
-    test('its certificate is one of istiod', async () => {
-      const { certificates } = await mesh.inside.json<{ certificates: { ca_cert: unknown[]; cert_chain: object[] }[] }>(
-        'http://127.0.0.1:15000/certs',
+    test('its certificate is one of istiod, and renewed in time while requests go on', async () => {
+      const serials = async (): Promise<string> => {
+        const { certificates } = await mesh.inside.json<{
+          certificates: { cert_chain: { serial_number: string; subject_alt_names: { uri?: string }[] }[] }[];
+        }>('http://127.0.0.1:15000/certs');
+        const leaves = certificates.flatMap(({ cert_chain }) => cert_chain);
+        const own = leaves.filter(({ subject_alt_names }) =>
+          subject_alt_names.some(({ uri }) => uri === 'spiffe://cluster.local/ns/default/sa/client'),
+        );
+        return [...new Set(own.map(({ serial_number }) => serial_number))].join();
+      };
+      const first = await serials();
+      expect(first).toMatch(/^[0-9a-f]+$/);
+      await eventually(
+        'another certificate',
+        async () => {
+          expect((await call()).status).toBe(200);
+          return (await serials()) !== first;
+        },
+        20_000,
       );
-      const chains = JSON.stringify(certificates.map(({ cert_chain }) => cert_chain));
-      expect(chains).toContain('spiffe://cluster.local/ns/default/sa/client');
       const stats = await mesh.inside.text('http://127.0.0.1:15000/stats?filter=outrigger.certificate_authority');
-      expect(stats).toContain('outrigger.certificate_authority.success: 1\n');
+      expect(stats).toMatch(/success: [2-9]\n/);
       expect(stats).toContain('outrigger.certificate_authority.failure: 0\n');
     });
   },

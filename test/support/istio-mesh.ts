@@ -20,6 +20,8 @@ export interface MeshProxyOptions {
   readonly interception?: 'NONE' | 'REDIRECT' | 'TPROXY';
   /** False: it asks istiod itself for what an agent would get for it. Default: an agent where certificates are needed. */
   readonly agent?: boolean;
+  /** For how long a proxy without an agent wants its certificates. */
+  readonly certificateTtl?: string;
 }
 
 /** istiod, a folder of Istio's configuration that it watches, applications and sidecars, in one network namespace. */
@@ -74,7 +76,7 @@ export class IstioMesh implements AsyncDisposable {
   async proxy(options: MeshProxyOptions): Promise<ChildProcess> {
     const { binary, ip, app, version = 'v1', adminPort, role = 'sidecar', interception = 'NONE' } = options;
     const name = `${app}-${version}`;
-    const { agent = this.#mtls } = options;
+    const { agent = this.#mtls, certificateTtl = '86400s' } = options;
     if (agent) this.#agents.add(name);
     const child = agent
       ? this.inside.spawn(name, join(TOOL_SCRIPTS, 'pilot-agent.sh'), [role], {
@@ -93,7 +95,7 @@ export class IstioMesh implements AsyncDisposable {
         })
       : this.inside.spawn(name, binary, [
           '-c',
-          this.#bootstrap(name, { ...options, version, role, interception, agent }),
+          this.#bootstrap(name, { ...options, version, role, interception, agent, certificateTtl }),
           '--concurrency',
           '1',
           '--disable-hot-restart',
@@ -112,7 +114,10 @@ export class IstioMesh implements AsyncDisposable {
     return child;
   }
 
-  #bootstrap(name: string, { ip, app, version, adminPort, role, interception }: Required<MeshProxyOptions>): string {
+  #bootstrap(
+    name: string,
+    { ip, app, version, adminPort, role, interception, certificateTtl }: Required<MeshProxyOptions>,
+  ): string {
     const file = join(this.inside.dir, `${name}.yaml`);
     const text = execFileSync(join(ISTIOD, 'bootstrap.sh'), [role, ip, name, app], {
       env: {
@@ -120,7 +125,11 @@ export class IstioMesh implements AsyncDisposable {
         ADMIN_PORT: String(adminPort),
         VERSION: version,
         INTERCEPTION: interception,
-        ...(this.#mtls && { ISTIOD_CA: join(this.inside.dir, 'ca'), TOKEN: this.#token(app) }),
+        ...(this.#mtls && {
+          ISTIOD_CA: join(this.inside.dir, 'ca'),
+          TOKEN: this.#token(app),
+          SECRET_TTL: certificateTtl,
+        }),
       },
     });
     writeFileSync(file, text);
