@@ -1,5 +1,6 @@
 import type { NetworkFactoryContext, SharedCount } from '../../filters/network/filter.ts';
 import { Timer } from '../../lib/timer-wheel.ts';
+import { filterLogger } from '../filter-logger.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
 /** What the network filter `name` is given while it is compiled, and may keep. `shared`: of the worker. */
@@ -16,12 +17,7 @@ export function networkFilterContext(
     random,
     rootStats: stats,
     runtime,
-    log: {
-      debug: (message) => log.debug('filter', `${name}: ${message}`),
-      info: (message) => log.info('filter', `${name}: ${message}`),
-      warn: (message) => log.warn('filter', `${name}: ${message}`),
-      error: (message) => log.error('filter', `${name}: ${message}`),
-    },
+    log: filterLogger(log, name),
     shared<Value>(key: string, make: () => Value): Value {
       if (!shared.has(key)) shared.set(key, make());
       return shared.get(key) as Value;

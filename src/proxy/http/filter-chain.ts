@@ -3,6 +3,7 @@ import type { FactoryContext } from '../../filters/http/filter.ts';
 import type { HttpFilterRegistry } from '../../filters/registry.ts';
 import { Timer } from '../../lib/timer-wheel.ts';
 import type { StatsScope } from '../../telemetry/stats/stats.ts';
+import { filterLogger } from '../filter-logger.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { CompiledFilter } from './compiled-filter.ts';
 
@@ -29,12 +30,7 @@ function factoryContext(name: string, worker: WorkerContext, scope: StatsScope):
     rootStats: stats,
     runtime,
     ...(dnsCaches !== undefined && { dnsCaches }),
-    log: {
-      debug: (message) => log.debug('filter', `${name}: ${message}`),
-      info: (message) => log.info('filter', `${name}: ${message}`),
-      warn: (message) => log.warn('filter', `${name}: ${message}`),
-      error: (message) => log.error('filter', `${name}: ${message}`),
-    },
+    log: filterLogger(log, name),
     sleep: (delayMs, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted === true) {

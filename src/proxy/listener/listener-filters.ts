@@ -3,6 +3,7 @@ import type { ListenerFilterForConnection } from '../../filters/listener/filter.
 import type { ListenerFilterRegistry } from '../../filters/listener-registry.ts';
 import type { ConnectionInfo } from '../../filters/stream-info.ts';
 import type { StatsScope } from '../../telemetry/stats/stats.ts';
+import { filterLogger } from '../filter-logger.ts';
 import type { WorkerContext } from '../worker-context.ts';
 
 /** A listener filter, compiled for one worker. */
@@ -26,12 +27,7 @@ export function compileListenerFilters(
       stats: scope,
       rootStats: stats,
       runtime,
-      log: {
-        debug: (message) => log.debug('filter', `${name}: ${message}`),
-        info: (message) => log.info('filter', `${name}: ${message}`),
-        warn: (message) => log.warn('filter', `${name}: ${message}`),
-        error: (message) => log.error('filter', `${name}: ${message}`),
-      },
+      log: filterLogger(log, name),
     }),
     isDisabled: disabled === undefined ? undefined : (connection) => fulfils(disabled, connection),
   }));
