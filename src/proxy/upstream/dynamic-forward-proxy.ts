@@ -1,26 +1,22 @@
 import type { AddressModel } from '../../config/common-model.ts';
 import type { DynamicForwardProxyModel, HostModel } from '../../config/cluster-model.ts';
 import { DYNAMIC_HOST, dynamicPort } from '../../filters/dns-cache.ts';
-import { SharedCells } from '../../lib/shared-cells.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import { splitAuthority } from './authority.ts';
-import { CLUSTER_STATS } from './cluster-stats.ts';
 import type { WorkerDnsCache, DnsCacheListener } from './dns-cache.ts';
 import type { CachedHost } from './dns-cache-host.ts';
-import { hostCellCount } from './host-cells.ts';
-import { UpstreamHost } from './host.ts';
+import type { UpstreamHost } from './host.ts';
+import { LocalHosts } from './local-hosts.ts';
 import type { LoadBalancerContext } from './upstream.ts';
 
 /**
  * The hosts of a dynamic forward proxy cluster on one worker: one for each name with an address in its DNS cache, which
- * filters fill. As those of ORIGINAL_DST clusters they are this worker's own, with cells that no other thread sees.
+ * filters fill.
  */
 export class DynamicForwardProxyHosts implements DnsCacheListener {
   readonly #model: DynamicForwardProxyModel;
   readonly #cache: WorkerDnsCache;
-  readonly #stats: StatBlock;
-  readonly #prepare: (host: UpstreamHost) => void;
-  readonly #cells = new SharedCells([], 1);
+  readonly #local: LocalHosts;
   readonly #hosts = new Map<string, UpstreamHost>();
   /** No longer in the cache, but with connections in use: their cells can't be given away. */
   #leaving: UpstreamHost[] = [];
@@ -34,8 +30,7 @@ export class DynamicForwardProxyHosts implements DnsCacheListener {
   ) {
     this.#model = model;
     this.#cache = cache;
-    this.#stats = stats;
-    this.#prepare = prepare;
+    this.#local = new LocalHosts(stats, prepare);
     cache.listen(this);
   }
 
@@ -60,21 +55,10 @@ export class DynamicForwardProxyHosts implements DnsCacheListener {
     const known = this.#hosts.get(cached.key);
     if (known !== undefined) return known.update({ ...known.model, ...addressesOf(cached) }, undefined);
     this.#sweep();
-    const model: HostModel = {
-      ...addressesOf(cached),
-      hostname: cached.key,
-      weight: 1,
-      priority: 0,
-      locality: 0,
-      metadata: undefined,
-      healthStatus: 'unknown',
-      canary: false,
-      sharedSlot: this.#cells.allocate(hostCellCount(1)),
-    };
-    const host = new UpstreamHost(model, undefined, this.#cells, 0);
-    this.#prepare(host);
+    const { address, additionalAddresses } = addressesOf(cached);
+    const host = this.#local.make(address, additionalAddresses, cached.key);
     this.#hosts.set(cached.key, host);
-    this.#countHosts(1);
+    this.#local.count(1);
   }
 
   onHostRemoved(cached: CachedHost): void {
@@ -84,14 +68,14 @@ export class DynamicForwardProxyHosts implements DnsCacheListener {
     host.drain();
     this.#leaving.push(host);
     this.#sweep();
-    this.#countHosts(-1);
+    this.#local.count(-1);
   }
 
   /** The cluster is gone. */
   close(): void {
     this.#cache.unlisten(this);
     for (const host of this.#hosts.values()) host.drain();
-    this.#countHosts(-this.#hosts.size);
+    this.#local.count(-this.#hosts.size);
     this.#hosts.clear();
   }
 
@@ -99,16 +83,9 @@ export class DynamicForwardProxyHosts implements DnsCacheListener {
   #sweep(): void {
     this.#leaving = this.#leaving.filter((host) => {
       if (host.activeConnections > 0) return true;
-      this.#cells.free(host.sharedSlot, hostCellCount(1));
+      this.#local.free(host);
       return false;
     });
-  }
-
-  #countHosts(change: number): void {
-    if (change === 0) return;
-    this.#stats.inc(CLUSTER_STATS.at.membership_change);
-    this.#stats.add(CLUSTER_STATS.at.membership_total, change);
-    this.#stats.add(CLUSTER_STATS.at.membership_healthy, change);
   }
 }
 

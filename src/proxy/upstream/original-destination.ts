@@ -1,12 +1,11 @@
-import type { HostModel, OriginalDestinationModel } from '../../config/cluster-model.ts';
+import type { OriginalDestinationModel } from '../../config/cluster-model.ts';
 import { parseIpAddress } from '../../lib/ip-address.ts';
-import { SharedCells } from '../../lib/shared-cells.ts';
 import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import { CLUSTER_STATS } from './cluster-stats.ts';
-import { hostCellCount } from './host-cells.ts';
-import { UpstreamHost } from './host.ts';
+import type { UpstreamHost } from './host.ts';
+import { LocalHosts } from './local-hosts.ts';
 import type { LoadBalancerContext } from './upstream.ts';
 
 /** Filter state that says where to, before everything else. */
@@ -20,15 +19,13 @@ interface Entry {
 
 /**
  * The hosts of an ORIGINAL_DST cluster on one worker: made when a connection wants to go there, forgotten when nobody
- * has for a while. They are this worker's own, with cells that no other thread sees, since they come and go with its
- * connections; their number shows in the membership gauges.
+ * has for a while.
  */
 export class OriginalDestinationHosts implements TimerTask {
   readonly #model: OriginalDestinationModel;
   readonly #dispatcher: Dispatcher;
   readonly #stats: StatBlock;
-  readonly #prepare: (host: UpstreamHost) => void;
-  readonly #cells = new SharedCells([], 1);
+  readonly #local: LocalHosts;
   readonly #hosts = new Map<string, Entry>();
   readonly #timer = new Timer(this);
 
@@ -42,7 +39,7 @@ export class OriginalDestinationHosts implements TimerTask {
     this.#model = model;
     this.#dispatcher = dispatcher;
     this.#stats = stats;
-    this.#prepare = prepare;
+    this.#local = new LocalHosts(stats, prepare);
   }
 
   get size(): number {
@@ -68,7 +65,7 @@ export class OriginalDestinationHosts implements TimerTask {
   close(): void {
     this.#dispatcher.disarm(this.#timer);
     for (const { host } of this.#hosts.values()) host.drain();
-    this.#countHosts(-this.#hosts.size);
+    this.#local.count(-this.#hosts.size);
     this.#hosts.clear();
   }
 
@@ -80,9 +77,9 @@ export class OriginalDestinationHosts implements TimerTask {
       if (keep) continue;
       this.#hosts.delete(key);
       entry.host.drain();
-      this.#cells.free(entry.host.sharedSlot, hostCellCount(1));
+      this.#local.free(entry.host);
     }
-    if (this.#hosts.size < before) this.#countHosts(this.#hosts.size - before);
+    if (this.#hosts.size < before) this.#local.count(this.#hosts.size - before);
     if (this.#hosts.size > 0) this.#dispatcher.arm(this.#timer, this.#model.cleanupIntervalMs);
   }
 
@@ -119,31 +116,11 @@ export class OriginalDestinationHosts implements TimerTask {
   }
 
   #add(key: string, ip: string, port: number): UpstreamHost {
-    const model: HostModel = {
-      address: { kind: 'socket', host: ip, port, ipv4Compat: false },
-      additionalAddresses: [],
-      hostname: '',
-      weight: 1,
-      priority: 0,
-      locality: 0,
-      metadata: undefined,
-      healthStatus: 'unknown',
-      canary: false,
-      sharedSlot: this.#cells.allocate(hostCellCount(1)),
-    };
-    const host = new UpstreamHost(model, undefined, this.#cells, 0);
-    this.#prepare(host);
+    const host = this.#local.make({ kind: 'socket', host: ip, port, ipv4Compat: false }, [], '');
     if (this.#hosts.size === 0) this.#dispatcher.arm(this.#timer, this.#model.cleanupIntervalMs);
     this.#hosts.set(key, { host, used: true });
-    this.#countHosts(1);
+    this.#local.count(1);
     return host;
-  }
-
-  #countHosts(change: number): void {
-    if (change === 0) return;
-    this.#stats.inc(CLUSTER_STATS.at.membership_change);
-    this.#stats.add(CLUSTER_STATS.at.membership_total, change);
-    this.#stats.add(CLUSTER_STATS.at.membership_healthy, change);
   }
 }
 
