@@ -13,6 +13,7 @@ export {
   type HeadersVerdict,
   type HttpFilter,
   type HttpFilterType,
+  type LocalNode,
   type LocalReply,
   type RateLimitDescriptor,
   type RateLimitEntry,

@@ -21,6 +21,7 @@ export function inertContext(unsupported: (field: string) => void = () => {}): F
       getString: () => undefined,
       featureEnabled: () => false,
     },
+    node: { id: '', cluster: '', zone: '' },
     log: { debug() {}, info() {}, warn() {}, error() {} },
     unsupported,
     sleep: () => new Promise(() => {}),
@@ -29,7 +30,7 @@ export function inertContext(unsupported: (field: string) => void = () => {}): F
 
 /** The same for network filters; `unsupported` hears of fields that the filter names so. */
 export function inertNetworkContext(unsupported: (field: string) => void): NetworkFactoryContext {
-  const { clock, random, rootStats, runtime, log } = inertContext();
+  const { clock, random, rootStats, runtime, node, log } = inertContext();
   return {
     clock,
     random,
@@ -39,7 +40,7 @@ export function inertNetworkContext(unsupported: (field: string) => void): Netwo
     unsupported,
     shared: (_key, make) => make(),
     direction: 'downstream',
-    node: { id: '', cluster: '', zone: '' },
+    node,
     sharedCount: { acquire: () => true, release() {} },
     setTimer: () => () => {},
   };

@@ -4,12 +4,14 @@ import {
   CollectBody,
   Continue,
   Detach,
+  type ClusterView,
   type DataVerdict,
   type FactoryContext,
   type FilterForStream,
   type HeadersVerdict,
   type HttpFilter,
   type HttpFilterType,
+  type LocalNode,
   type LocalReply,
   type RateLimitDescriptor,
   type StreamContext,
@@ -35,6 +37,7 @@ export interface FilterTestOptions {
   readonly route?:
     | {
         readonly clusterName?: string;
+        readonly cluster?: ClusterView;
         readonly metadata?: Metadata;
         /** What its rate limits make of any request. */
         readonly rateLimitDescriptors?: readonly RateLimitDescriptor[];
@@ -42,6 +45,8 @@ export interface FilterTestOptions {
     | false;
   /** Runtime keys that are set. */
   readonly runtime?: Readonly<Record<string, number | boolean | string>>;
+  /** The bootstrap's `node`. */
+  readonly node?: Partial<LocalNode>;
   /** What decides fractions, in [0, 1): with 0, the default, everything that can happen does. */
   readonly random?: number;
   /** Wall clock at the start, ms since the epoch. */
@@ -88,6 +93,7 @@ export async function testFilter<Config, RouteConfig, ParsedRouteConfig>(
     stats: stats.scope('http.test'),
     rootStats: stats,
     runtime: new KitRuntime(options.runtime ?? {}),
+    node: { id: '', cluster: '', zone: '', ...options.node },
     log: { debug() {}, info() {}, warn() {}, error() {} },
     sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
   };
@@ -160,6 +166,7 @@ export class FilterTest {
       routeMetadata: route?.metadata,
       hasRoute: route !== undefined,
       clusterName: route?.clusterName ?? '',
+      cluster: route?.cluster,
       rateLimitDescriptors: () => route?.rateLimitDescriptors ?? [],
       clearRoute: () => void (asked.clearedRoute = true),
       setUpstreamOverrideHost: (address, strict) => void (asked.overrideHost = { address, strict }),

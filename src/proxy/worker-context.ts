@@ -1,6 +1,5 @@
 import type { DnsCaches } from '../filters/dns-cache.ts';
-import type { RuntimeReader } from '../filters/http/filter.ts';
-import type { LocalNode } from '../filters/network/filter.ts';
+import type { LocalNode, RuntimeReader } from '../filters/http/filter.ts';
 import type { Random } from '../lib/random.ts';
 import type { SharedCells } from '../lib/shared-cells.ts';
 import type { StatsScope } from '../telemetry/stats/stats.ts';

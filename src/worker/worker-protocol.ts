@@ -2,7 +2,7 @@ import type { AddressModel } from '../config/common-model.ts';
 import type { SnapshotDelta } from '../config/snapshot.ts';
 import type { EncodedDelta } from './host-set-codec.ts';
 import type { ListenerOutcome } from '../proxy/listener/listener-set.ts';
-import type { LocalNode } from '../filters/network/filter.ts';
+import type { LocalNode } from '../filters/http/filter.ts';
 import type { LogLevel } from '../telemetry/log-level.ts';
 import type { LogOptions } from '../telemetry/log.ts';
 import type { StatsRegistration } from '../telemetry/stats/registration.ts';

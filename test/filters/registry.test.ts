@@ -21,6 +21,7 @@ const context: FactoryContext = {
   stats,
   rootStats: stats,
   runtime: new KitRuntime({}),
+  node: { id: '', cluster: '', zone: '' },
   log: { debug() {}, info() {}, warn() {}, error() {} },
   sleep: (ms) => clock.sleep(ms),
 };

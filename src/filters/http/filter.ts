@@ -130,6 +130,8 @@ export interface FactoryContext {
   /** The root scope. */
   readonly rootStats: StatsScope;
   readonly runtime: RuntimeReader;
+  /** Who this proxy is. */
+  readonly node: LocalNode;
   readonly log: FilterLogger;
   /** Names a field of the config that is set, changes nothing that has to be safe, and isn't implemented. Absent: nobody listens. */
   readonly unsupported?: (field: string) => void;
@@ -137,6 +139,15 @@ export interface FactoryContext {
   readonly dnsCaches?: DnsCaches;
   /** Resolves after `delayMs`, or rejects when `signal` aborts first. Uses the worker's timer wheel. */
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The bootstrap's `node`. */
+export interface LocalNode {
+  readonly id: string;
+  readonly cluster: string;
+  readonly zone: string;
+  /** JSON; absent: none. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** Layered runtime, as filters and the router read it. */

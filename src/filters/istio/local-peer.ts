@@ -1,6 +1,6 @@
 import { create, fromJson, toBinary, type JsonObject } from '@bufbuild/protobuf';
 import { AnySchema, StructSchema } from '@bufbuild/protobuf/wkt';
-import type { LocalNode } from '../network/filter.ts';
+import type { LocalNode } from '../http/filter.ts';
 import { PEER, PEER_ID } from './peer.ts';
 
 const TYPE_URL = 'type.googleapis.com/google.protobuf.Struct';
@@ -12,10 +12,16 @@ const WORKLOAD_TYPES = ['deployment', 'job', 'cronjob', 'pod'];
 
 /** What this proxy tells TCP peers of itself: a serialised Any of a Struct. `labels`: told beside the usual ones. */
 export function encodeLocalPeer({ id, metadata = {} }: LocalNode, labels: readonly string[]): Uint8Array {
-  const message = sorted({ [PEER]: localPeer(metadata, labels), ...(id !== '' && { [PEER_ID]: id }) });
-  const value = toBinary(StructSchema, fromJson(StructSchema, message));
+  const value = encodeStruct(sorted({ [PEER]: localPeer(metadata, labels), ...(id !== '' && { [PEER_ID]: id }) }));
   return toBinary(AnySchema, create(AnySchema, { typeUrl: TYPE_URL, value }));
 }
+
+/** The same for a header: a serialised Struct, base64. */
+export function localPeerHeader({ metadata = {} }: LocalNode, labels: readonly string[]): string {
+  return Buffer.from(encodeStruct(localPeer(metadata, labels))).toString('base64');
+}
+
+const encodeStruct = (json: JsonObject): Uint8Array => toBinary(StructSchema, fromJson(StructSchema, json));
 
 function localPeer(metadata: Readonly<Record<string, unknown>>, additionalLabels: readonly string[]): JsonObject {
   const own = asObject(metadata['LABELS']);

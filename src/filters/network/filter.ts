@@ -3,7 +3,7 @@ import type { Random } from '../../lib/random.ts';
 import type { StatsScope } from '../../telemetry/stats/stats.ts';
 import type { ConfigType } from '../config-type.ts';
 import type { DnsCaches } from '../dns-cache.ts';
-import type { FilterLogger, RuntimeReader } from '../http/filter.ts';
+import type { FilterLogger, LocalNode, RuntimeReader } from '../http/filter.ts';
 import type { StreamInfo } from '../stream-info.ts';
 
 /** Go on to the next filter. */
@@ -90,15 +90,6 @@ export interface NetworkFactoryContext {
   unsupported(field: string): void;
   /** Calls back after `delayMs` on the worker's timer wheel, in a turn of its own; the result takes it back. */
   setTimer(delayMs: number, callback: () => void): () => void;
-}
-
-/** The bootstrap's `node`. */
-export interface LocalNode {
-  readonly id: string;
-  readonly cluster: string;
-  readonly zone: string;
-  /** JSON; absent: none. */
-  readonly metadata?: Readonly<Record<string, unknown>>;
 }
 
 /** Counts things in flight; each `acquire` that said yes needs one `release`. */

@@ -22,13 +22,14 @@ export function compileFilterChain(
 
 /** What filters are given while they are compiled, and may keep. */
 function factoryContext(name: string, worker: WorkerContext, scope: StatsScope): FactoryContext {
-  const { dispatcher, random, stats, runtime, log, dnsCaches } = worker;
+  const { dispatcher, random, stats, runtime, node, log, dnsCaches } = worker;
   return {
     clock: dispatcher.clock,
     random,
     stats: scope,
     rootStats: stats,
     runtime,
+    node,
     ...(dnsCaches !== undefined && { dnsCaches }),
     log: filterLogger(log, name),
     sleep: (delayMs, signal) =>

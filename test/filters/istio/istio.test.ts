@@ -1,7 +1,8 @@
-import { fromJson, toBinary } from '@bufbuild/protobuf';
+import { fromBinary, fromJson, toBinary, toJson } from '@bufbuild/protobuf';
 import { StructSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
 import { inertContext } from '../../../src/filters/inert-context.ts';
+import type { Headers } from '../../../src/filters/headers.ts';
 import type { HttpFilter, StreamContext } from '../../../src/filters/http/filter.ts';
 import { FilterConfigSchema } from '../../../src/api/generated/istio/alpn_pb.js';
 import { istioAlpn } from '../../../src/filters/istio/alpn.ts';
@@ -60,6 +61,56 @@ describe('peer metadata', () => {
     const { headers: left } = await t.request({ headers: { ':path': '/', 'x-envoy-peer-metadata': 'AAAA' } });
     expect(left!.size).toBe(0);
     expect(t.info.filterState.size).toBe(0);
+  });
+
+  const node = {
+    id: 'sidecar~2',
+    metadata: { NAME: 'own', LABELS: { app: 'a', tier: 'gold', other: 'no' }, OWNER: 'x/replicasets/w', SECRET: 'no' },
+  };
+  const own = { NAME: 'own', LABELS: { app: 'a', tier: 'gold' } };
+  const told = (result: { headers: Headers | undefined }): unknown => {
+    const text = result.headers?.get('x-envoy-peer-metadata');
+    return text && toJson(StructSchema, fromBinary(StructSchema, Buffer.from(text, 'base64')));
+  };
+
+  test('of this proxy goes to upstreams, in place of what came', async () => {
+    const propagation = { upstreamPropagation: [{ istioHeaders: {} }], additionalLabels: ['tier'] };
+    using t = await testFilter(istioPeerMetadata, { config: { ...config, ...propagation }, node });
+    const request = await t.request({ headers: { ':path': '/', ...headers } });
+    expect(told(request)).toEqual(own);
+    expect(request.headers!.get('x-envoy-peer-metadata-id')).toBe('sidecar~2');
+    expect(t.info.filterState.get('downstream_peer')).toEqual({ NAME: 'pod', ID: 'sidecar~1' });
+  });
+
+  test('goes back to those who have told theirs', async () => {
+    const options = {
+      config: { ...config, downstreamPropagation: [{ istioHeaders: {} }], additionalLabels: ['tier'] },
+      node,
+    };
+    for (const [sent, expected] of [[headers, own] as const, [{}, undefined] as const]) {
+      using t = await testFilter(istioPeerMetadata, options);
+      const request = await t.request({ headers: { ':path': '/', ...sent } });
+      expect(told(request)).toBeUndefined();
+      expect(told(await t.response({ headers: { ':status': '200' } }))).toEqual(expected);
+    }
+  });
+
+  test.each([
+    [
+      'a service outside',
+      { clusterName: 'c', cluster: { metadata: { istio: { external: true } }, httpVersion: 'http1' } },
+    ],
+    ['whatever passes through', { clusterName: 'PassthroughCluster' }],
+  ] as const)('does not go to %s, if so configured', async (_, route) => {
+    for (const skipExternalClusters of [true, false]) {
+      const istioHeaders = { skipExternalClusters };
+      using t = await testFilter(istioPeerMetadata, {
+        config: { upstreamPropagation: [{ istioHeaders }] },
+        node,
+        route,
+      });
+      expect(told(await t.request({ headers: { ':path': '/' } })) === undefined).toBe(skipExternalClusters);
+    }
   });
 
   test('is left alone where nothing is to be discovered', async () => {
