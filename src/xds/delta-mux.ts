@@ -5,23 +5,13 @@ import {
   type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
 } from '../api/generated/envoy/service/discovery/v3/discovery_pb.js';
-import { StatusSchema } from '../api/generated/google/rpc/status_pb.js';
-import { NackPacer } from './nack-pacer.ts';
-import { ResponseQueue } from './response-queue.ts';
-import { ResourceTtls } from './resource-ttl.ts';
+import { collectionOf, isXdstp } from '../config/xdstp-name.ts';
+import { MuxCore, type WatchedType, type XdsMuxOptions } from './mux-core.ts';
 import type { ResourceWatcher, Verdict, XdsResource, XdsWatch } from './resource-update.ts';
-import type { XdsMuxOptions } from './sotw-mux.ts';
-import { WatchSet } from './watch-set.ts';
 import type { XdsMux } from './xds-mux.ts';
 
-const INTERNAL = 13;
-
 /** What is known of one resource type. */
-interface TypeState {
-  readonly typeUrl: string;
-  readonly watches: WatchSet;
-  readonly ttls: ResourceTtls;
-  readonly pacer: NackPacer;
+interface TypeState extends WatchedType {
   /** Name -> version of everything that was accepted and not removed. */
   readonly versions: Map<string, string>;
   /** Names that this stream's server knows we want. */
@@ -31,8 +21,6 @@ interface TypeState {
   readonly unsubscribe: Set<string>;
   /** The wildcard has to be asked for, or given up, by name. */
   wildcard: 'none' | 'implicit' | 'explicit';
-  /** A request has left on this stream. */
-  asked: boolean;
 }
 
 /**
@@ -40,83 +28,65 @@ interface TypeState {
  * changed; each resource has a version of its own, and a new stream begins with what is held.
  */
 export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryResponse> {
-  readonly #options: XdsMuxOptions;
-  readonly #types = new Map<string, TypeState>();
-  readonly #dirty = new Set<TypeState>();
-  #send: ((request: DeltaDiscoveryRequest) => void) | undefined = undefined;
-  #nodeSent = false;
-  readonly #responses = new ResponseQueue<DeltaDiscoveryResponse>(
-    (response) => this.#process(response),
-    (response, error) => this.#finish(response, error),
-  );
-  #flushDeferred = false;
+  readonly #core: MuxCore<TypeState, DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 
   constructor(options: XdsMuxOptions) {
-    this.#options = options;
+    this.#core = new MuxCore<TypeState, DeltaDiscoveryRequest, DeltaDiscoveryResponse>(options, {
+      newType: (type) => ({
+        ...type,
+        versions: new Map(),
+        asking: new Set(),
+        subscribe: new Set(),
+        unsubscribe: new Set(),
+        wildcard: 'none',
+      }),
+      forget: (state) => state.versions.clear(),
+      onInterest: (state, added, removed) => this.#onInterest(state, added, removed),
+      onExpired: (state, name) => {
+        state.versions.delete(name);
+        void state.watches.dispatch({ version: '', set: [], removed: [name] });
+      },
+      onStreamOpen: (state, newServer) => {
+        state.subscribe.clear();
+        state.unsubscribe.clear();
+        if (!state.watches.isEmpty) this.#requestFirst(state, newServer);
+      },
+      requestChanges: (state) => this.#requestWhatChanged(state),
+      process: (state, response) => this.#apply(state, response),
+      finish: (state, response, error) => this.#finish(state, response, error),
+    });
   }
 
   watch(typeUrl: string, names: readonly string[] | undefined, watcher: ResourceWatcher): XdsWatch {
-    const state = this.#state(typeUrl);
-    // Who comes late has heard nothing of what was said before.
-    if (names === undefined && state.watches.isEmpty) state.versions.clear();
-    return state.watches.add(names, watcher);
+    return this.#core.watch(typeUrl, names, watcher);
   }
 
   onStreamOpen(send: (request: DeltaDiscoveryRequest) => void, newServer = false): void {
-    this.#send = send;
-    this.#nodeSent = false;
-    this.#dirty.clear();
-    this.#responses.reset();
-    for (const state of this.#types.values()) {
-      state.asked = false;
-      state.pacer.stop();
-      state.subscribe.clear();
-      state.unsubscribe.clear();
-      if (!state.watches.isEmpty) this.#requestFirst(state, newServer);
-    }
+    this.#core.onStreamOpen(send, newServer);
   }
 
   onStreamClosed(): void {
-    this.#send = undefined;
-    this.#responses.reset();
-    for (const state of this.#types.values()) {
-      state.pacer.stop();
-      state.watches.connectionFailed();
-    }
+    this.#core.onStreamClosed();
   }
 
   onResponse(response: DeltaDiscoveryResponse): void {
-    this.#responses.add(response);
-  }
-
-  #process(response: DeltaDiscoveryResponse): Verdict {
-    const state = this.#types.get(response.typeUrl);
-    if (state !== undefined) return this.#apply(state, response);
-    this.#options.warn(`ignoring a response of type ${response.typeUrl}, which nobody asked for`);
-    return '';
-  }
-
-  #finish({ typeUrl, nonce, systemVersionInfo }: DeltaDiscoveryResponse, error: string): void {
-    const state = this.#types.get(typeUrl);
-    if (state === undefined) return;
-    // Changes of interest are messages of their own, and go before the acknowledgement.
-    this.#flush();
-    if (error === '') {
-      state.pacer.accepted();
-      this.#request(state, { responseNonce: nonce });
-    } else {
-      this.#options.warn(`delta config for ${typeUrl} rejected: ${error}`);
-      state.watches.rejected(error);
-      const errorDetail = create(StatusSchema, { code: INTERNAL, message: error });
-      state.pacer.nack(systemVersionInfo, error, () => this.#request(state, { responseNonce: nonce, errorDetail }));
-    }
+    this.#core.onResponse(response);
   }
 
   close(): void {
-    for (const { pacer, ttls } of this.#types.values()) {
-      pacer.stop();
-      ttls.close();
+    this.#core.close();
+  }
+
+  #finish(state: TypeState, { nonce, systemVersionInfo }: DeltaDiscoveryResponse, error: string): void {
+    // Changes of interest are messages of their own, and go before the acknowledgement.
+    this.#core.flush();
+    if (error === '') {
+      state.pacer.accepted();
+      return this.#request(state, { responseNonce: nonce });
     }
+    this.#core.refuse(state, 'delta config', systemVersionInfo, error, (errorDetail) =>
+      this.#request(state, { responseNonce: nonce, errorDetail }),
+    );
   }
 
   #apply(
@@ -149,66 +119,28 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
     return typeof verdict === 'string' ? settle(verdict) : verdict.then(settle);
   }
 
-  #state(typeUrl: string): TypeState {
-    let state = this.#types.get(typeUrl);
-    if (state === undefined) {
-      const made: TypeState = {
-        typeUrl,
-        watches: new WatchSet((added, removed) => this.#onInterest(made, added, removed)),
-        ttls: new ResourceTtls(this.#options.clock, (name) => {
-          made.versions.delete(name);
-          void made.watches.dispatch({ version: '', set: [], removed: [name] });
-        }),
-        pacer: new NackPacer(this.#options.clock),
-        versions: new Map(),
-        asking: new Set(),
-        subscribe: new Set(),
-        unsubscribe: new Set(),
-        wildcard: 'none',
-        asked: false,
-      };
-      this.#types.set(typeUrl, (state = made));
-    }
-    return state;
-  }
-
   #onInterest(state: TypeState, added: readonly string[], removed: readonly string[]): void {
     for (const name of added) {
       state.unsubscribe.delete(name);
       state.subscribe.add(name);
       // Somebody needs it anew: a server that hears of it on the next stream only must not think we are served.
-      state.versions.delete(name);
+      forgetVersions(state, name);
     }
     for (const name of removed) {
       state.subscribe.delete(name);
       // What was asked for and given up before anything left the server needn't know.
       if (state.asking.has(name)) state.unsubscribe.add(name);
-      if (!state.watches.isWildcard) state.versions.delete(name);
+      if (!state.watches.isWildcard) forgetVersions(state, name);
     }
-    this.#markDirty(state);
   }
 
-  #markDirty(state: TypeState): void {
-    this.#dirty.add(state);
-    if (this.#responses.isBusy || this.#flushDeferred) return;
-    this.#flushDeferred = true;
-    (this.#options.defer ?? queueMicrotask)(() => {
-      this.#flushDeferred = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    if (this.#send === undefined || this.#responses.isBusy) return;
-    for (const state of this.#dirty) {
-      this.#dirty.delete(state);
-      if (!state.asked) {
-        if (!state.watches.isEmpty) this.#requestFirst(state);
-        continue;
-      }
-      this.#updateWildcard(state);
-      if (state.subscribe.size > 0 || state.unsubscribe.size > 0) this.#requestChanges(state);
+  #requestWhatChanged(state: TypeState): void {
+    if (!state.asked) {
+      if (!state.watches.isEmpty) this.#requestFirst(state);
+      return;
     }
+    this.#updateWildcard(state);
+    if (state.subscribe.size > 0 || state.unsubscribe.size > 0) this.#requestChanges(state);
   }
 
   /** On a stream that knows the type already the wildcard is a name like others. */
@@ -248,12 +180,15 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
   }
 
   #request(state: TypeState, fields: Partial<Omit<DeltaDiscoveryRequest, '$typeName' | '$unknown'>>): void {
-    if (this.#send === undefined) return;
-    const withNode = !this.#nodeSent || !this.#options.nodeOnFirstMessageOnly;
-    this.#nodeSent = true;
-    state.asked = true;
-    const { typeUrl } = state;
-    const node = withNode ? { node: this.#options.node } : {};
-    this.#send(create(DeltaDiscoveryRequestSchema, { typeUrl, ...node, ...fields }));
+    this.#core.send(state, (node) =>
+      create(DeltaDiscoveryRequestSchema, { typeUrl: state.typeUrl, ...(node !== undefined && { node }), ...fields }),
+    );
   }
+}
+
+/** Forgets what is held under a name, or of the collection of that name. */
+function forgetVersions({ versions }: TypeState, name: string): void {
+  versions.delete(name);
+  if (!isXdstp(name)) return;
+  for (const held of versions.keys()) if (isXdstp(held) && collectionOf(held) === name) versions.delete(held);
 }

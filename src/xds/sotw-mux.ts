@@ -1,39 +1,18 @@
 import { create } from '@bufbuild/protobuf';
-import type { Node } from '../api/generated/envoy/config/core/v3/base_pb.js';
 import {
   DiscoveryRequestSchema,
   type DiscoveryRequest,
   type DiscoveryResponse,
 } from '../api/generated/envoy/service/discovery/v3/discovery_pb.js';
-import { StatusSchema } from '../api/generated/google/rpc/status_pb.js';
-import type { Clock } from '../lib/clock.ts';
-import { NackPacer } from './nack-pacer.ts';
+import type { Status } from '../api/generated/google/rpc/status_pb.js';
+import { MuxCore, type WatchedType, type XdsMuxOptions } from './mux-core.ts';
 import { readResource } from './response-resource.ts';
-import { ResponseQueue } from './response-queue.ts';
-import { ResourceTtls } from './resource-ttl.ts';
 import { isWholeState } from './resource-type.ts';
 import type { ResourceWatcher, Verdict, XdsResource, XdsWatch } from './resource-update.ts';
-import { WatchSet } from './watch-set.ts';
 import type { XdsMux } from './xds-mux.ts';
 
-const INTERNAL = 13;
-
-export interface XdsMuxOptions {
-  readonly clock: Clock;
-  readonly node: Node;
-  /** Only the first request of a stream carries the node. */
-  readonly nodeOnFirstMessageOnly: boolean;
-  /** Runs a callback when the present job of the event loop is done; `queueMicrotask` by default. */
-  readonly defer?: (callback: () => void) => void;
-  readonly warn: (message: string) => void;
-}
-
 /** What is known of one resource type. */
-interface TypeState {
-  readonly typeUrl: string;
-  readonly watches: WatchSet;
-  readonly ttls: ResourceTtls;
-  readonly pacer: NackPacer;
+interface TypeState extends WatchedType {
   /** Of the last response that was accepted. */
   version: string;
   /** Of the last response on this stream. */
@@ -42,8 +21,6 @@ interface TypeState {
   held: ReadonlySet<string>;
   /** A name was asked for once: an empty list now means none, not all. */
   named: boolean;
-  /** A request has left on this stream. */
-  asked: boolean;
 }
 
 /**
@@ -51,97 +28,74 @@ interface TypeState {
  * that is wanted, each response holds a whole version, which is acknowledged or refused as a whole.
  */
 export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
-  readonly #options: XdsMuxOptions;
-  readonly #types = new Map<string, TypeState>();
-  /** Types whose interest has changed since their last request. */
-  readonly #dirty = new Set<TypeState>();
-  #send: ((request: DiscoveryRequest) => void) | undefined = undefined;
-  #nodeSent = false;
-  readonly #responses = new ResponseQueue<DiscoveryResponse>(
-    (response) => this.#process(response),
-    (response, error) => this.#finish(response, error),
-  );
-  #flushDeferred = false;
+  readonly #core: MuxCore<TypeState, DiscoveryRequest, DiscoveryResponse>;
 
   constructor(options: XdsMuxOptions) {
-    this.#options = options;
+    this.#core = new MuxCore<TypeState, DiscoveryRequest, DiscoveryResponse>(options, {
+      newType: (type) => ({ ...type, version: '', nonce: '', held: new Set(), named: false }),
+      forget: (state) => {
+        state.version = '';
+        state.held = new Set();
+      },
+      onInterest: (state, added) => {
+        if (added.length > 0) state.named = true;
+      },
+      onExpired: (state, name) => {
+        state.held = new Set([...state.held].filter((other) => other !== name));
+        void state.watches.dispatch({ version: state.version, set: [], removed: [name] });
+      },
+      onStreamOpen: (state) => {
+        state.nonce = '';
+        if (!state.watches.isEmpty) this.#request(state);
+      },
+      requestChanges: (state) => {
+        if (!state.watches.isEmpty || state.asked) this.#request(state);
+      },
+      process: (state, response) => this.#process(state, response),
+      finish: (state, response, error) => this.#finish(state, response, error),
+    });
   }
 
   watch(typeUrl: string, names: readonly string[] | undefined, watcher: ResourceWatcher): XdsWatch {
-    const state = this.#state(typeUrl);
-    if (names === undefined && state.watches.isEmpty) {
-      // Who comes late has heard nothing of what was said before.
-      state.version = '';
-      state.held = new Set();
-    }
-    return state.watches.add(names, watcher);
+    return this.#core.watch(typeUrl, names, watcher);
   }
 
   onStreamOpen(send: (request: DiscoveryRequest) => void): void {
-    this.#send = send;
-    this.#nodeSent = false;
-    this.#dirty.clear();
-    this.#responses.reset();
-    for (const state of this.#types.values()) {
-      state.nonce = '';
-      state.asked = false;
-      state.pacer.stop();
-      if (!state.watches.isEmpty) this.#request(state);
-    }
+    this.#core.onStreamOpen(send);
   }
 
   onStreamClosed(): void {
-    this.#send = undefined;
-    this.#responses.reset();
-    for (const state of this.#types.values()) {
-      state.pacer.stop();
-      state.watches.connectionFailed();
-    }
+    this.#core.onStreamClosed();
   }
 
   onResponse(response: DiscoveryResponse): void {
-    this.#responses.add(response);
+    this.#core.onResponse(response);
   }
 
-  #process(response: DiscoveryResponse): Verdict {
-    const { typeUrl, nonce, versionInfo } = response;
-    const state = this.#types.get(typeUrl);
-    if (state === undefined) {
-      this.#options.warn(`ignoring a response of type ${typeUrl}, which nobody asked for`);
-      return '';
-    }
-    state.nonce = nonce;
-    if (state.watches.isEmpty) {
-      // Nobody is interested any more. What holds something is left unacknowledged, as in Envoy.
-      if (response.resources.length === 0) state.version = versionInfo;
-      return '';
-    }
-    return this.#apply(state, response);
+  close(): void {
+    this.#core.close();
   }
 
-  #finish({ typeUrl, versionInfo }: DiscoveryResponse, error: string): void {
-    const state = this.#types.get(typeUrl);
-    if (state === undefined || state.watches.isEmpty) return this.#flush();
+  #process(state: TypeState, response: DiscoveryResponse): Verdict {
+    state.nonce = response.nonce;
+    if (!state.watches.isEmpty) return this.#apply(state, response);
+    // Nobody is interested any more. What holds something is left unacknowledged, as in Envoy.
+    if (response.resources.length === 0) state.version = response.versionInfo;
+    return '';
+  }
+
+  #finish(state: TypeState, { versionInfo }: DiscoveryResponse, error: string): void {
+    if (state.watches.isEmpty) return this.#core.flush();
     // Interests that this response gave rise to go first: a control plane that waits for the acknowledgement of
     // clusters then knows already which endpoints are wanted.
-    this.#dirty.delete(state);
-    this.#flush();
+    this.#core.flush(state);
     if (error === '') {
       state.version = versionInfo;
       state.pacer.accepted();
       this.#request(state);
       return;
     }
-    this.#options.warn(`gRPC config for ${typeUrl} rejected: ${error}`);
-    state.watches.rejected(error);
-    state.pacer.nack(versionInfo, error, () => this.#request(state, error));
-  }
-
-  close(): void {
-    for (const { pacer, ttls } of this.#types.values()) {
-      pacer.stop();
-      ttls.close();
-    }
+    this.#core.refuse(state, 'gRPC config', versionInfo, error, (errorDetail) => this.#request(state, errorDetail));
   }
 
   #apply(state: TypeState, { resources, typeUrl, versionInfo }: DiscoveryResponse): Verdict {
@@ -169,67 +123,18 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
     return typeof verdict === 'string' ? settle(verdict) : verdict.then(settle);
   }
 
-  #state(typeUrl: string): TypeState {
-    let state = this.#types.get(typeUrl);
-    if (state === undefined) {
-      const made: TypeState = {
-        typeUrl,
-        watches: new WatchSet((added) => {
-          if (added.length > 0) made.named = true;
-          this.#markDirty(made);
-        }),
-        ttls: new ResourceTtls(this.#options.clock, (name) => this.#expire(made, name)),
-        pacer: new NackPacer(this.#options.clock),
-        version: '',
-        nonce: '',
-        held: new Set(),
-        named: false,
-        asked: false,
-      };
-      this.#types.set(typeUrl, (state = made));
-    }
-    return state;
-  }
-
-  #expire(state: TypeState, name: string): void {
-    state.held = new Set([...state.held].filter((other) => other !== name));
-    void state.watches.dispatch({ version: state.version, set: [], removed: [name] });
-  }
-
-  #markDirty(state: TypeState): void {
-    this.#dirty.add(state);
-    if (this.#responses.isBusy || this.#flushDeferred) return;
-    this.#flushDeferred = true;
-    (this.#options.defer ?? queueMicrotask)(() => {
-      this.#flushDeferred = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    if (this.#send === undefined || this.#responses.isBusy) return;
-    for (const state of this.#dirty) {
-      this.#dirty.delete(state);
-      if (!state.watches.isEmpty || state.asked) this.#request(state);
-    }
-  }
-
-  #request(state: TypeState, error = ''): void {
-    if (this.#send === undefined) return;
-    const { watches, typeUrl } = state;
-    const names = watches.isWildcard && state.named ? ['*', ...watches.names] : watches.names;
-    const withNode = !this.#nodeSent || !this.#options.nodeOnFirstMessageOnly;
-    this.#nodeSent = true;
-    state.asked = true;
-    this.#send(
-      create(DiscoveryRequestSchema, {
+  #request(state: TypeState, errorDetail?: Status): void {
+    this.#core.send(state, (node) => {
+      const { watches, typeUrl } = state;
+      const names = watches.isWildcard && state.named ? ['*', ...watches.names] : watches.names;
+      return create(DiscoveryRequestSchema, {
         typeUrl,
         versionInfo: state.version,
         responseNonce: state.nonce,
         resourceNames: [...names],
-        ...(withNode && { node: this.#options.node }),
-        ...(error !== '' && { errorDetail: create(StatusSchema, { code: INTERNAL, message: error }) }),
-      }),
-    );
+        ...(node !== undefined && { node }),
+        ...(errorDetail !== undefined && { errorDetail }),
+      });
+    });
   }
 }

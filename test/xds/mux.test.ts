@@ -223,6 +223,32 @@ describe('DeltaMux', () => {
     expect([...late.held.keys()]).toEqual(['a']);
   });
 
+  test('a collection that is wanted anew is asked for as if nothing were held of it', () => {
+    const mux = new DeltaMux(options());
+    const sent: string[] = [];
+    const collection = 'xdstp://auth/T/some/*';
+    const member = 'xdstp://auth/T/some/x?';
+    mux.onStreamOpen((request) => sent.push(describeRequest(request)));
+    mux.watch(cds, ['other'], new Holder());
+    const first = mux.watch(cds, [collection], new Holder());
+    mux.onResponse(response(cds, '1', ['other', member]));
+    mux.onStreamClosed();
+    sent.splice(0);
+    mux.onStreamOpen((request) => sent.push(describeRequest(request)));
+    expect(sent.splice(0)).toEqual([
+      `Cluster n= +[other,${collection}] -[] ${JSON.stringify({ other: 'v1', [member]: 'v1' })} +node`,
+    ]);
+    first.close();
+    const second = new Holder();
+    mux.watch(cds, [collection], second);
+    mux.onStreamClosed();
+    sent.splice(0);
+    mux.onStreamOpen((request) => sent.push(describeRequest(request)));
+    expect(sent).toEqual([`Cluster n= +[other,${collection}] -[] {"other":"v1"} +node`]);
+    mux.onResponse(response(cds, '2', [], [member]));
+    expect(second.updates).toMatchObject([{ removed: [member] }]);
+  });
+
   test('a refused response leaves the versions as they were', () => {
     const mux = new DeltaMux(options());
     mux.onStreamOpen(() => {});
