@@ -99,10 +99,7 @@ export class SecretFeed<Consumer extends SecretConsumer> {
   async #accept(value: Uint8Array, version: string): Promise<string> {
     const consumers = [...this.#consumers.keys()];
     const error = await this.#read(consumers, value, version);
-    if (error !== '') {
-      if (this.#last !== undefined) this.#rotation.inc(SDS_ROTATION_STATS.at.key_rotation_failed);
-      return error;
-    }
+    if (error !== '') return error;
     this.#last = { value, version };
     this.#settle();
     // Who came meanwhile was shown the last one.

@@ -5,12 +5,12 @@ import type { DeclaredSecret, SecretDiscovery, SecretLoad } from '../config/secr
 import type { ResourceDelta } from '../config/snapshot.ts';
 import type { Clock, ClockTimer } from '../lib/clock.ts';
 import { DirectoryWatch } from '../lib/directory-watch.ts';
-import { hash64 } from '../lib/hash64.ts';
 import { EntriesClaim, describeSecret, settle, type ClaimedSecret, type SecretClaim } from './secret-claim.ts';
 import { SecretFeed, type SecretConsumer } from './secret-feed.ts';
+import { SecretFileSubscription } from './secret-file-subscription.ts';
 import type { ProcessLog } from '../telemetry/log.ts';
-import { SDS_STATS, SECRET_FILE_STATS } from '../telemetry/stats/secret-stats.ts';
-import type { StatBlock, StatsScope, TextReadout } from '../telemetry/stats/stats.ts';
+import { SECRET_FILE_STATS } from '../telemetry/stats/secret-stats.ts';
+import type { StatBlock, StatsScope } from '../telemetry/stats/stats.ts';
 import type { Subscriber } from '../xds/xds-sources.ts';
 
 export interface SecretStoreOptions {
@@ -38,7 +38,6 @@ const UNINITIALIZED = 'uninitialized';
 /** Files change in bursts: a certificate, then its key. */
 const SETTLE_MS = 100;
 
-const SDS = SDS_STATS.at;
 const FILES = SECRET_FILE_STATS.at;
 
 interface Entry extends SecretConsumer, ClaimedSecret {
@@ -53,13 +52,7 @@ interface Entry extends SecretConsumer, ClaimedSecret {
   /** It is part of the configuration that `update` was given last. */
   isConfigured: boolean;
   readonly feed: SecretFeed<Entry> | undefined;
-  readonly subscription: SubscriptionStats | undefined;
-}
-
-interface SubscriptionStats {
-  readonly scope: StatsScope;
-  readonly block: StatBlock;
-  readonly version: TextReadout;
+  readonly file: SecretFileSubscription | undefined;
 }
 
 /**
@@ -71,6 +64,8 @@ export class SecretStore {
   readonly #files: StatBlock;
   readonly #entries = new Map<string, Entry>();
   readonly #feeds = new Map<string, SecretFeed<Entry>>();
+  /** By path and resource. */
+  readonly #fileSubscriptions = new Map<string, SecretFileSubscription>();
   readonly #watches = new Map<string, DirectoryWatch>();
   readonly #changed = new Set<string>();
   #timer: ClockTimer | undefined;
@@ -143,9 +138,9 @@ export class SecretStore {
   prune(): ResourceDelta<SecretModel> {
     const unused = [...this.#entries].filter(([, { isConfigured, claims }]) => !isConfigured && claims === 0);
     for (const [name, entry] of unused) {
-      entry.subscription?.scope.release();
       this.#entries.delete(name);
       this.#leaveFeed(entry);
+      if (entry.file?.leave(entry) === true) this.#fileSubscriptions.delete(fileKey(entry.declared));
     }
     if (unused.length > 0) this.#watchAll();
     return { set: [], remove: unused.map(([name]) => name) };
@@ -188,13 +183,11 @@ export class SecretStore {
       isSettled: false,
       waiting: new Set(),
       feed: discovery && this.#feedOf(subscription!.resource, discovery),
-      subscription:
-        subscription === undefined || discovery !== undefined
-          ? undefined
-          : this.#subscriptionStats(subscription.resource),
+      file: this.#fileOf(declared),
     };
     this.#entries.set(name, entry);
     entry.feed?.add(entry);
+    entry.file?.join(entry);
     return entry;
   }
 
@@ -285,18 +278,27 @@ export class SecretStore {
     this.#options.log.warn('config', `${describeSecret(declared)} is refused: ${error}${kept}`);
   }
 
-  #subscriptionStats(resource: string): SubscriptionStats {
-    const scope = this.#options.stats.scope(`sds.${resource}.`);
-    return { scope, block: scope.block(SDS_STATS), version: scope.textReadout('version_text') };
+  /** Undefined: it doesn't come in a file. */
+  #fileOf(declared: DeclaredSecret): SecretFileSubscription | undefined {
+    const { resource, path } = declared.subscription ?? {};
+    if (resource === undefined || path === undefined) return undefined;
+    const key = fileKey(declared);
+    let file = this.#fileSubscriptions.get(key);
+    if (file === undefined) {
+      const { stats, clock } = this.#options;
+      this.#fileSubscriptions.set(key, (file = new SecretFileSubscription(path, resource, stats, clock)));
+    }
+    return file;
   }
 
   /** True: there is another value than before. */
   async #load(entry: Entry): Promise<boolean> {
     const { declared } = entry;
-    entry.subscription?.block.inc(SDS.update_attempt);
+    entry.file?.begin(entry);
     const load = await declared.load();
     if (load.outcome !== 'failed') entry.directories = load.directories;
-    this.#count(entry, load);
+    if (entry.file !== undefined) entry.file.end(entry, load);
+    else this.#files.inc(load.outcome === 'loaded' ? FILES.reload : FILES.reload_failed);
     if (load.message !== undefined && declared.subscription !== undefined)
       entry.delivered = {
         name: declared.subscription.resource,
@@ -307,29 +309,6 @@ export class SecretStore {
     if (load.model !== undefined) return take(entry, load.model);
     this.#warn(entry, load.error);
     return false;
-  }
-
-  #count({ subscription, model }: Entry, { outcome, versionInfo }: SecretLoad): void {
-    if (subscription === undefined) {
-      this.#files.inc(outcome === 'loaded' ? FILES.reload : FILES.reload_failed);
-      return;
-    }
-    const { block, version } = subscription;
-    switch (outcome) {
-      case 'loaded':
-        block.inc(SDS.update_success);
-        block.set(SDS.update_time, Math.floor(this.#options.clock.epoch()));
-        block.set(SDS.version, Number(hash64(versionInfo)));
-        version.set(versionInfo);
-        break;
-      case 'rejected':
-        block.inc(SDS.update_rejected);
-        if (model !== undefined) block.inc(SDS.key_rotation_failed);
-        break;
-      case 'failed':
-        block.inc(SDS.update_failure);
-        break;
-    }
   }
 
   /** One watch a directory, however many secrets are in it. */
@@ -387,4 +366,9 @@ function take(entry: Entry, model: SecretModel): boolean {
   entry.model = model;
   entry.text = text;
   return isNew;
+}
+
+/** The same for all uses of one secret in one file. */
+function fileKey({ subscription }: DeclaredSecret): string {
+  return `${subscription?.path}:${subscription?.resource}`;
 }

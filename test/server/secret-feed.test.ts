@@ -182,7 +182,7 @@ describe('a secret from a control plane', () => {
     expect(error).toContain('Failed to load private key');
     expect(chainOf(store.get(name))).toBe(good.certificate);
     expect(store.delivered[0]?.versionInfo).toBe('1');
-    expect([stat('default', 'update_rejected'), failedRotations('default')]).toEqual([1, 1]);
+    expect([stat('default', 'update_rejected'), failedRotations('default')]).toEqual([1, 0]);
     expect(warnings[0]).toContain('the last good one stays in use');
   });
 

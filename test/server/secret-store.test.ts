@@ -204,6 +204,46 @@ describe('secrets that a file delivers', () => {
     expect(chainOf(store.get(name))).toBe(second.certificate);
   });
 
+  test('that name files: what is bad in those is a failed rotation, no update', async () => {
+    const certificates = join(dir, 'certificates');
+    mkdirSync(certificates);
+    const first = ca.issue();
+    writePair(first, certificates);
+    deliver({
+      tls_certificate: {
+        certificate_chain: { filename: join(certificates, 'tls.crt') },
+        private_key: { filename: join(certificates, 'tls.key') },
+      },
+    });
+    const sources = newSources();
+    const name = declare(sources);
+    await store.update(sources.declared);
+    writeFileSync(join(certificates, 'tls.crt'), 'hello');
+    await eventually('the failure', () => sdsStat('key_rotation_failed') === 1);
+    expect([sdsStat('update_attempt'), sdsStat('update_rejected')]).toEqual([1, 0]);
+    expect(chainOf(store.get(name))).toBe(first.certificate);
+    // Nor is an update a rotation.
+    deliver({ validation_context: {} }, '2');
+    await eventually('the refusal', () => sdsStat('update_rejected') === 1);
+    expect([sdsStat('update_attempt'), sdsStat('key_rotation_failed')]).toEqual([2, 1]);
+  });
+
+  test('count once, however they are used', async () => {
+    deliver({ validation_context: { trusted_ca: { inline_string: ca.certificate } } });
+    const path = { case: 'pathConfigSource' as const, value: { path: file() } };
+    const config = create(SdsSecretConfigSchema, { name: 'server', sdsConfig: { configSourceSpecifier: path } });
+    const sources = newSources();
+    for (const partial of [false, true]) sources.named('validation', config, new Problems(), partial);
+    const [whole, part] = sources.declared;
+    expect((await store.update(sources.declared)).set).toHaveLength(2);
+    expect([sdsStat('update_attempt'), sdsStat('update_success')]).toEqual([1, 1]);
+    // The other one counts when the first has gone.
+    await store.update([part!]);
+    expect(store.prune().remove).toEqual([whole!.name]);
+    deliver({ validation_context: { trusted_ca: { inline_string: ca.certificate } } }, '2');
+    await eventually('the update', () => sdsStat('update_success') === 2);
+  });
+
   test.each([
     ['of another name', { ...inline(ca.issue()), name: 'x' }, 'Unexpected SDS secret (expecting server): x'],
     ['of another kind', { validation_context: {} }, 'Unexpected SDS secret type (expecting certificate)'],

@@ -21,6 +21,8 @@ export interface SecretSubscription {
   readonly resource: string;
   /** Undefined: it is in a file, which `load` reads. */
   readonly discovery: SecretDiscovery | undefined;
+  /** Where it is then. */
+  readonly path?: string;
 }
 
 /** A secret that a control plane (or an agent) delivers. */

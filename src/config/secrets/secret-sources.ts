@@ -326,7 +326,7 @@ export class SecretSources {
         name,
         initial: undefined,
         directories: [watched ?? dirname(path)],
-        subscription: { resource, discovery: undefined },
+        subscription: { resource, discovery: undefined, path },
         load: async () => {
           // Few proxies need it.
           const { loadSecretFile } = await import('./secret-subscription-file.ts');
