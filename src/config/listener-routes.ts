@@ -14,18 +14,16 @@ export interface RouteReference {
   readonly statPrefix: string;
 }
 
-/** Scopes that a listener has discovered (SRDS), or has in itself: each leads to a route configuration (RDS). */
+/** Scopes that a listener has discovered (SRDS): each leads to a route configuration (RDS), or has one. */
 export interface ScopeReference {
-  /** Under which workers find them; undefined: they are part of the listener. */
-  readonly key: string | undefined;
+  /** Under which workers find them. */
+  readonly key: string;
   /** Of `scoped_routes`. */
   readonly name: string;
   /** Of the scopes. */
-  readonly source: ConfigSource | undefined;
+  readonly source: ConfigSource;
   readonly rdsSource: ConfigSource;
   readonly statPrefix: string;
-  /** The route configurations of scopes that are part of the listener. */
-  readonly routeNames: readonly string[];
 }
 
 /** The sets of scopes that a listener's connection managers choose from. */
@@ -34,19 +32,16 @@ export function scopesOf(message: Listener, types: TypeRegistry): readonly Scope
   for (const { routeSpecifier, statPrefix } of connectionManagersOf(message, types)) {
     if (routeSpecifier.case !== 'scopedRoutes') continue;
     const { name, rdsConfigSource, configSpecifier } = routeSpecifier.value;
-    const own = configSpecifier.case === 'scopedRds' ? configSpecifier.value.scopedRdsConfigSource : undefined;
-    // Where the routes' source isn't given it is that of the scopes.
-    const rdsSource = rdsConfigSource ?? own;
-    if (rdsSource === undefined) continue;
-    const inline =
-      configSpecifier.case === 'scopedRouteConfigurationsList' ? configSpecifier.value.scopedRouteConfigurations : [];
+    const source = configSpecifier.case === 'scopedRds' ? configSpecifier.value.scopedRdsConfigSource : undefined;
+    // Scopes that are part of the listener have their routes in themselves.
+    if (source === undefined) continue;
     found.push({
-      key: own === undefined ? undefined : scopedRoutesName(routeSpecifier.value),
+      key: scopedRoutesName(routeSpecifier.value),
       name,
-      source: own,
-      rdsSource,
+      source,
+      // Where the routes' source isn't given it is that of the scopes.
+      rdsSource: rdsConfigSource ?? source,
       statPrefix,
-      routeNames: [...new Set(inline.map(({ routeConfigurationName }) => routeConfigurationName))],
     });
   }
   return found;

@@ -1,3 +1,5 @@
+import type { RouteConfigModel } from './route-model.ts';
+
 /** How a request's scope key is made: each fragment from a header. Without one of them there is no scope. */
 export interface ScopeKeyFragmentModel {
   /** Lower-case; `:authority` for `host`. */
@@ -13,7 +15,12 @@ export interface ScopeKeyFragmentModel {
 /** One scope: requests with this key take these routes. */
 export interface RouteScopeModel {
   readonly key: readonly string[];
+  /** Where the scope doesn't have them itself. */
   readonly routeConfigName: string;
+  /** The scope's own. */
+  readonly routeConfig?: RouteConfigModel;
+  /** Its routes are fetched when a request wants them. */
+  readonly onDemand?: boolean;
 }
 
 /** The scopes that connection managers name (SRDS). Inline ones are part of their listener. */

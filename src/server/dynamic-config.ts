@@ -8,7 +8,6 @@ import { buildCluster } from '../config/builders/cluster.ts';
 import type { ConfigSourceContext } from '../config/builders/config-source.ts';
 import { buildRouteConfig } from '../config/builders/route.ts';
 import { configSourceContext } from '../config/config-source-context.ts';
-import type { RouteReference } from '../config/listener-routes.ts';
 import type { Problems } from '../config/problem.ts';
 import type { RuntimeDiscovery } from '../config/runtime-layers.ts';
 import type { SecretSources } from '../config/secrets/secret-sources.ts';
@@ -24,7 +23,7 @@ import { CdsApi, type ClusterSink } from '../xds/cds-api.ts';
 import type { LatchClaim } from '../xds/claim-latch.ts';
 import { EcdsApi } from '../xds/ecds-api.ts';
 import { LdsApi, type ListenerSink } from '../xds/lds-api.ts';
-import { RdsApi } from '../xds/rds-api.ts';
+import { RdsApi, type RdsApiOptions } from '../xds/rds-api.ts';
 import type { ResourceDecoder } from '../xds/resource-decoder.ts';
 import { SrdsApi } from '../xds/srds-api.ts';
 import { RtdsApi, type RtdsApiOptions } from '../xds/rtds-api.ts';
@@ -65,8 +64,10 @@ export class DynamicConfig {
   #layers: readonly RuntimeDiscovery[] = [];
   #rtds: RtdsApi | undefined = undefined;
   #cdsSource: ConfigSource | undefined = undefined;
+  #cdsLocator = '';
   #cds: CdsApi | undefined = undefined;
   #ldsSource: ConfigSource | undefined = undefined;
+  #ldsLocator = '';
   #lds: LdsApi | undefined = undefined;
   /** Of what nothing has been heard yet, with who waits for it. */
   readonly #waiting = new Map<Kind, () => void>();
@@ -77,25 +78,18 @@ export class DynamicConfig {
   constructor(options: DynamicConfigOptions) {
     this.#options = options;
     const { decoder, clock, stats, log, filters, subscriber, types } = options;
-    this.#rds = new RdsApi({
-      subscriber,
-      decoder,
-      clock,
-      stats,
-      log,
-      apply: (delta) => options.apply(delta),
-      build: (message, problems) =>
-        buildRouteConfig(message, problems, {
-          validateClusters: false,
-          discoversVirtualHosts: true,
-          clusterExists: (name) => options.clusters.has(name),
-          types,
-          isKnownRouteConfig: (typeName) => filters.http.knowsRouteConfig(typeName),
-        }),
-    });
+    const build: RdsApiOptions['build'] = (message, problems) =>
+      buildRouteConfig(message, problems, {
+        validateClusters: false,
+        discoversVirtualHosts: true,
+        clusterExists: (name) => options.clusters.has(name),
+        types,
+        isKnownRouteConfig: (typeName) => filters.http.knowsRouteConfig(typeName),
+      });
     const apply = (delta: SnapshotDelta): Promise<unknown> => options.apply(delta);
+    this.#rds = new RdsApi({ subscriber, decoder, clock, stats, log, apply, build });
     this.#ecds = new EcdsApi({ subscriber, decoder, types, clock, stats });
-    this.#srds = new SrdsApi({ subscriber, decoder, clock, stats, log, routes: this.#rds, apply });
+    this.#srds = new SrdsApi({ subscriber, decoder, clock, stats, log, routes: this.#rds, apply, build });
   }
 
   /** Undefined: the bootstrap asks for no clusters, or it isn't time yet. */
@@ -137,19 +131,19 @@ export class DynamicConfig {
   async startClusters(): Promise<void> {
     const { loaded, subscriber, decoder, clock, stats, log, clusters, secretSources, ticketSeed, types } =
       this.#options;
-    const { bootstrap } = loaded();
-    const source = bootstrap.dynamicResources?.cdsConfig;
-    if (this.#closed || sameSource(source, this.#cdsSource)) return;
+    const { cdsConfig: source, cdsResourcesLocator: locator = '' } = loaded().bootstrap.dynamicResources ?? {};
+    if (this.#closed || (sameSource(source, this.#cdsSource) && locator === this.#cdsLocator)) return;
     const former = this.#cds;
     former?.close();
     this.#leave('CDS', this.#cdsSource);
     this.#cdsSource = source;
+    this.#cdsLocator = locator;
     this.#cds = undefined;
     if (source === undefined) return former?.clear();
     await this.#heardOf('CDS', source, (onInitialized) => {
       this.#cds = new CdsApi({
         source,
-        locator: bootstrap.dynamicResources?.cdsResourcesLocator ?? '',
+        locator,
         subscriber,
         decoder,
         clock,
@@ -171,18 +165,19 @@ export class DynamicConfig {
   /** Fetches listeners from where the bootstrap says, as `startClusters` does clusters. */
   async startListeners(): Promise<void> {
     const { loaded, subscriber, decoder, clock, stats, log, listeners, types } = this.#options;
-    const source = loaded().bootstrap.dynamicResources?.ldsConfig;
-    if (this.#closed || sameSource(source, this.#ldsSource)) return;
+    const { ldsConfig: source, ldsResourcesLocator: locator = '' } = loaded().bootstrap.dynamicResources ?? {};
+    if (this.#closed || (sameSource(source, this.#ldsSource) && locator === this.#ldsLocator)) return;
     const former = this.#lds;
     former?.close();
     this.#leave('LDS', this.#ldsSource);
     this.#ldsSource = source;
+    this.#ldsLocator = locator;
     this.#lds = undefined;
     if (source === undefined) return former?.clear();
     await this.#heardOf('LDS', source, (onInitialized) => {
       this.#lds = new LdsApi({
         source,
-        locator: loaded().bootstrap.dynamicResources?.ldsResourcesLocator ?? '',
+        locator,
         subscriber,
         decoder,
         types,
@@ -209,22 +204,17 @@ export class DynamicConfig {
   /** Adds to `claim` what a listener uses of what is discovered: route configurations, scopes, filter configs. */
   claim(built: BuiltListener, claim: CompoundClaim): void {
     const { model, routes, scopes, extensions } = built;
-    const addRoute = (route: RouteReference): void =>
+    for (const route of routes)
       claim.add((onReady) =>
         describedClaim(
           this.#rds.claim(route, onReady),
           `target RdsRouteConfigSubscription RDS local-init-target ${route.name}`,
         ),
       );
-    for (const route of routes) addRoute(route);
-    for (const scope of scopes) {
-      const { key, name, routeNames, rdsSource: source, statPrefix } = scope;
-      if (key === undefined) for (const route of routeNames) addRoute({ name: route, source, statPrefix });
-      else
-        claim.add((onReady) =>
-          describedClaim(this.#srds.claim(scope, onReady), `target ScopedRdsConfigSubscription ${name}`),
-        );
-    }
+    for (const scope of scopes)
+      claim.add((onReady) =>
+        describedClaim(this.#srds.claim(scope, onReady), `target ScopedRdsConfigSubscription ${scope.name}`),
+      );
     if (extensions.length === 0) return;
     const { listeners, log } = this.#options;
     claim.add(

@@ -15,7 +15,7 @@ import { Drain } from '../proxy/listener/drain.ts';
 import { ListenerSet, type ListenerOutcome } from '../proxy/listener/listener-set.ts';
 import { compileRouteTable } from '../proxy/router/route-table.ts';
 import type { RouteTable } from '../proxy/router/route.ts';
-import { indexScopes, type ScopeIndex } from '../proxy/router/scoped-route-table.ts';
+import { closeScopes, indexScopes, type ScopeIndex } from '../proxy/router/scoped-route-table.ts';
 import { HostsFile, NodeDnsResolver, DNS_STATS } from '../proxy/upstream/discovery/node-dns-resolver.ts';
 import { WorkerDnsCaches } from '../proxy/upstream/dns-cache.ts';
 import { ClusterSet } from '../proxy/upstream/cluster-set.ts';
@@ -178,8 +178,12 @@ export class DataPlane implements DataPlaneLink {
     for (const name of routes.remove) this.#setRoutes(name, undefined);
     for (const model of routes.set) this.#setRoutes(model.name, compileRouteTable(model, this.#worker));
     const { scopes = { set: [], remove: [] } } = delta;
-    for (const name of scopes.remove) this.#scopes.delete(name);
-    for (const model of scopes.set) this.#scopes.set(model.name, indexScopes(model.scopes));
+    for (const name of scopes.remove) this.#setScopes(name, undefined);
+    for (const model of scopes.set)
+      this.#setScopes(
+        model.name,
+        indexScopes(model.scopes, (routes) => compileRouteTable(routes, this.#worker)),
+      );
     return this.#listeners.apply(listeners, bound);
   }
 
@@ -189,6 +193,13 @@ export class DataPlane implements DataPlaneLink {
     if (table === undefined) this.#routes.delete(name);
     else this.#routes.set(name, table);
     former?.close();
+  }
+
+  #setScopes(name: string, index: ScopeIndex | undefined): void {
+    const former = this.#scopes.get(name);
+    if (index === undefined) this.#scopes.delete(name);
+    else this.#scopes.set(name, index);
+    closeScopes(former);
   }
 
   async drain({ inboundOnly, graceful, stop }: DrainRequest): Promise<void> {

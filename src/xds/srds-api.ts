@@ -1,5 +1,5 @@
 import { ScopedRouteConfigurationSchema } from '../api/generated/envoy/config/route/v3/scoped_route_pb.js';
-import { buildScope, checkScopes } from '../config/builders/scoped-routes.ts';
+import { buildScope, checkScopes, type BuildRoutes } from '../config/builders/scoped-routes.ts';
 import type { ScopeReference } from '../config/listener-routes.ts';
 import { Problems } from '../config/problem.ts';
 import type { RouteScopeModel } from '../config/scoped-routes-model.ts';
@@ -27,13 +27,16 @@ export interface SrdsApiOptions {
   readonly log: Pick<ProcessLog, 'warn'>;
   /** Where the route configurations of scopes come from. */
   readonly routes: Pick<RdsApi, 'claim'>;
+  /** Builds the routes that a scope has in itself. */
+  readonly build: BuildRoutes;
   /** Hands a delta to the workers. */
   apply(delta: SnapshotDelta): Promise<unknown>;
 }
 
 interface Scope {
   readonly model: RouteScopeModel;
-  readonly claim: LatchClaim;
+  /** Undefined: it has its routes in itself, or nobody has asked for them yet. */
+  readonly claim: LatchClaim | undefined;
 }
 
 interface Entry {
@@ -64,7 +67,7 @@ export class SrdsApi {
 
   /** Uses the scopes from now on. `onReady` is called once, never inside of the call, when they and their routes have come. */
   claim(reference: ScopeReference, onReady: () => void): LatchClaim {
-    const key = reference.key!;
+    const { key } = reference;
     const entry = this.#entries.get(key) ?? this.#open(key, reference);
     return entry.latch.claim(onReady);
   }
@@ -90,7 +93,7 @@ export class SrdsApi {
       isHeard: false,
     };
     this.#entries.set(key, entry);
-    entry.subscription = subscriber.subscribe(reference.source!, {
+    entry.subscription = subscriber.subscribe(reference.source, {
       typeUrl: RESOURCE_TYPES.srds,
       names: undefined,
       stats: statsScope,
@@ -105,7 +108,7 @@ export class SrdsApi {
     if (this.#closed) return;
     this.#entries.delete(entry.key);
     entry.subscription?.close();
-    for (const { claim } of entry.scopes.values()) claim.close();
+    for (const { claim } of entry.scopes.values()) claim?.close();
     entry.statsScope.release();
     void this.#send({ scopes: { set: [], remove: [entry.key] } });
   }
@@ -118,7 +121,7 @@ export class SrdsApi {
       const decoded = await this.#options.decoder.decode(ScopedRouteConfigurationSchema, resource.value);
       if (decoded === undefined) return `Unable to parse the ScopedRouteConfiguration ${resource.name}`;
       if (decoded.error !== '') return decoded.error;
-      models.set(resource.name, buildScope(decoded.message, problems));
+      models.set(resource.name, buildScope(decoded.message, problems, this.#options.build));
     }
     checkScopes([...models.values()], problems);
     if (problems.hasErrors) return problemText(problems.list);
@@ -129,27 +132,42 @@ export class SrdsApi {
   }
 
   async #replace(entry: Entry, models: ReadonlyMap<string, RouteScopeModel>): Promise<void> {
-    const { routes } = this.#options;
-    const { statPrefix, rdsSource: source } = entry.reference;
     const former = entry.scopes;
     entry.scopes = new Map();
     for (const [name, model] of models) {
       const held = former.get(name);
-      if (held?.model.routeConfigName === model.routeConfigName) {
+      if (held?.claim !== undefined && held.model.routeConfigName === model.routeConfigName) {
         entry.scopes.set(name, { model, claim: held.claim });
         former.delete(name);
         continue;
       }
-      const claim = routes.claim({ name: model.routeConfigName, source, statPrefix }, () => this.#tryReady(entry));
-      entry.scopes.set(name, { model, claim });
+      const isFetched = model.routeConfig === undefined && model.onDemand !== true;
+      entry.scopes.set(name, { model, claim: isFetched ? this.#claimRoutes(entry, model.routeConfigName) : undefined });
     }
     entry.block.inc(AT.config_reload);
     entry.block.set(AT.config_reload_time_ms, Math.floor(this.#options.clock.epoch()));
-    entry.block.set(AT.all_scopes, models.size);
-    entry.block.set(AT.active_scopes, models.size);
+    this.#count(entry);
     await this.#send({ scopes: { set: [{ name: entry.key, scopes: [...models.values()] }], remove: [] } });
     // Scopes have let go of them by now.
-    for (const { claim } of former.values()) claim.close();
+    for (const { claim } of former.values()) claim?.close();
+  }
+
+  #claimRoutes(entry: Entry, name: string): LatchClaim {
+    const { statPrefix, rdsSource: source } = entry.reference;
+    return this.#options.routes.claim({ name, source, statPrefix }, () => this.#tryReady(entry));
+  }
+
+  /** As Envoy counts: active ones are those whose routes are fetched. */
+  #count({ block, scopes }: Entry): void {
+    let active = 0;
+    let onDemand = 0;
+    for (const { model, claim } of scopes.values()) {
+      if (claim !== undefined) active++;
+      if (model.onDemand === true) onDemand++;
+    }
+    block.set(AT.all_scopes, scopes.size);
+    block.set(AT.active_scopes, active);
+    block.set(AT.on_demand_scopes, onDemand);
   }
 
   #heard(entry: Entry): void {
@@ -160,7 +178,7 @@ export class SrdsApi {
   /** Ready is who has heard of the scopes, and of the routes of each. */
   #tryReady(entry: Entry): void {
     if (!entry.isHeard) return;
-    for (const { claim } of entry.scopes.values()) if (!claim.isReady) return;
+    for (const { claim } of entry.scopes.values()) if (claim?.isReady === false) return;
     entry.latch.setReady();
   }
 

@@ -373,6 +373,54 @@ describe.each([
     expect(ads.nacks('lds')).toEqual([]);
   });
 
+  test('scopes that have their routes in themselves', async () => {
+    await using ads = await AdsServer.start();
+    const fragments = [{ header_value_extractor: { name: 'x-key', element_separator: '', index: 0 } }];
+    const scoped_routes = { name: 'scopes', scope_key_builder: { fragments } };
+    const scope = (name: string, key: string, status: number) => ({
+      name,
+      key: { fragments: [{ string_key: key }] },
+      route_configuration: {
+        name,
+        virtual_hosts: [
+          { name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' }, direct_response: { status } }] },
+        ],
+      },
+    });
+    const scoped_rds = { scoped_rds_config_source: { ads: {}, resource_api_version: 'V3' } };
+    const listener = (name: string, how: object) =>
+      rdsListener(name, '', { hcm: { rds: undefined, scoped_routes: { ...scoped_routes, ...how } } });
+    const list = (...scoped_route_configurations: object[]) => ({
+      rds_config_source: { ads: {}, resource_api_version: 'V3' },
+      scoped_route_configurations_list: { scoped_route_configurations },
+    });
+    ads.change((set) => {
+      set('cds', 'c', edsCluster('c'));
+      set('eds', 'c', assignment('c'));
+      set('lds', 'in', listener('in', { scoped_rds }));
+      set('lds', 'list', listener('list', list(scope('a', '1', 211), scope('b', '2', 212))));
+      const { route_configuration: _, ...named } = scope('c', '1', 0);
+      set('lds', 'named', listener('named', list({ ...named, route_configuration_name: 'r' })));
+      set('srds', 'one', scope('one', '1', 221));
+      // As in Envoy, its own go first, and the others are not even asked for.
+      set('srds', 'both', { ...scope('both', '2', 222), route_configuration_name: 'r' });
+    });
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }), concurrency: 1 });
+    const get = async (name: string, key: string) =>
+      (await fetch(`http://127.0.0.1:${proxy.port(name)}/`, { headers: { 'x-key': key } })).status;
+    expect([await get('list', '1'), await get('list', '2'), await get('list', '3')]).toEqual([211, 212, 404]);
+    expect([await get('in', '1'), await get('in', '2'), await get('in', '3')]).toEqual([221, 222, 404]);
+    ads.set('srds', 'one', scope('one', '1', 231));
+    await eventually('the change', async () => (await get('in', '1')) === 231);
+    expect(ads.nacks('lds')[0]).toMatch(/named: .*\(route_configuration_name\) is not supported with inline scoped/);
+    ads.set('srds', 'neither', { ...scope('neither', '4', 0), route_configuration: undefined });
+    await eventually('the refusal', () => ads.nacks('srds').length > 0);
+    expect(ads.nacks('srds')[0]).toBe('route_configuration_name is empty.');
+    expect(ads.requests.some(({ kind }) => kind === 'rds')).toBe(false);
+    for (const [name, count] of Object.entries({ all_scopes: 2, active_scopes: 0, on_demand_scopes: 0 }))
+      expect([name, proxy.stat(`http.in.scoped_rds.scopes.${name}`)]).toEqual([name, count]);
+  });
+
   test('filters whose configs are delivered apart (ECDS)', async () => {
     await using upstream = await ScriptedUpstream.start();
     await using ads = await AdsServer.start();

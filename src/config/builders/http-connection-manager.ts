@@ -29,7 +29,7 @@ import { buildCommonHttpOptions, buildHttp1Options } from './http-protocol-optio
 import { unpackAs, type ListenerBuildContext } from './listener-context.ts';
 import { buildOriginalIpDetection } from './original-ip-detection.ts';
 import { buildRouteConfig } from './route.ts';
-import { buildScopedRoutes } from './scoped-routes.ts';
+import { buildScopedRoutes, type BuildRoutes } from './scoped-routes.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 
 export const HTTP_CONNECTION_MANAGER =
@@ -198,11 +198,15 @@ function buildRoutes(
   context: ListenerBuildContext,
 ): RouteSourceModel {
   const source = message.routeSpecifier;
+  const buildRoutes: BuildRoutes = (message, at) =>
+    buildRouteConfig(message, at, {
+      clusterExists: context.clusterExists,
+      validateClusters: true,
+      types: context.types,
+    });
   switch (source.case) {
-    case 'routeConfig': {
-      const routes = { clusterExists: context.clusterExists, validateClusters: true, types: context.types };
-      return { kind: 'inline', routeConfig: buildRouteConfig(source.value, problems.at('route_config'), routes) };
-    }
+    case 'routeConfig':
+      return { kind: 'inline', routeConfig: buildRoutes(source.value, problems.at('route_config')) };
     case 'rds':
       if (context.discovery !== undefined)
         checkConfigSource(
@@ -224,7 +228,7 @@ function buildRoutes(
           checkConfigSource(configSpecifier.value.scopedRdsConfigSource, 'srds', context.discovery, own);
         }
       }
-      return buildScopedRoutes(source.value, problems.at('scoped_routes'));
+      return buildScopedRoutes(source.value, problems.at('scoped_routes'), buildRoutes);
     default:
       problems.at('route_specifier').error('is required');
       return { kind: 'rds', routeConfigName: '' };

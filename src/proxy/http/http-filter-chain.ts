@@ -8,7 +8,7 @@ import type { DownstreamConnection } from '../connection/downstream-connection.t
 import type { FilterChain } from '../listener/listener.ts';
 import { compileRouteTable } from '../router/route-table.ts';
 import type { RouteTable } from '../router/route.ts';
-import { indexScopes, ScopedRouteTable, type ScopeIndex } from '../router/scoped-route-table.ts';
+import { closeScopes, indexScopes, ScopedRouteTable, type ScopeIndex } from '../router/scoped-route-table.ts';
 import type { WorkerContext } from '../worker-context.ts';
 import { ConnectionManagerConfig } from './connection-manager-config.ts';
 import { ConnectionManager } from './connection-manager.ts';
@@ -33,6 +33,7 @@ export class HttpFilterChain implements FilterChain {
   readonly #worker: WorkerContext;
   readonly #scope: StatsScope;
   readonly #inlineRoutes: RouteTable | undefined;
+  readonly #inlineScopes: ScopeIndex | undefined;
   readonly #filters: HttpFilterRegistry;
 
   /** `listenerScope` is `listener.<address>.`. The chain's filters must have been prepared. */
@@ -57,7 +58,9 @@ export class HttpFilterChain implements FilterChain {
     } else if (routes.kind === 'rds') findRoutes = () => routeTable(routes.routeConfigName);
     else {
       const named = routes.scopes;
-      const inline = typeof named === 'string' ? undefined : indexScopes(named);
+      const inline =
+        typeof named === 'string' ? undefined : indexScopes(named, (model) => compileRouteTable(model, worker));
+      this.#inlineScopes = inline;
       const find = typeof named === 'string' ? () => scopes?.(named) : () => inline;
       const scoped = new ScopedRouteTable(routes.key, find, routeTable);
       findRoutes = () => scoped;
@@ -102,6 +105,7 @@ export class HttpFilterChain implements FilterChain {
 
   close(): void {
     this.#inlineRoutes?.close();
+    closeScopes(this.#inlineScopes);
   }
 
   /** Streams in flight. */

@@ -4,14 +4,28 @@ import type { StreamInfo } from '../../filters/stream-info.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import type { Route, RouteTable } from './route.ts';
 
-/** Scope key -> name of a route configuration. */
-export type ScopeIndex = ReadonlyMap<string, string>;
+/** Scope key -> name of a route configuration, or the scope's own. */
+export type ScopeIndex = ReadonlyMap<string, string | RouteTable>;
 
 /** Between the fragments of a key; no header value has it. */
 const BETWEEN = '\0';
 
-export function indexScopes(scopes: readonly RouteScopeModel[]): ScopeIndex {
-  return new Map(scopes.map(({ key, routeConfigName }) => [key.join(BETWEEN), routeConfigName]));
+/** Whoever has the index has its tables: see `closeScopes`. */
+export function indexScopes(
+  scopes: readonly RouteScopeModel[],
+  compile: (routes: RouteConfigModel) => RouteTable,
+): ScopeIndex {
+  return new Map(
+    scopes.map(({ key, routeConfigName, routeConfig }) => [
+      key.join(BETWEEN),
+      routeConfig === undefined ? routeConfigName : compile(routeConfig),
+    ]),
+  );
+}
+
+/** Ends the route tables that are part of scopes. */
+export function closeScopes(index: ScopeIndex | undefined): void {
+  for (const routes of index?.values() ?? []) if (typeof routes !== 'string') routes.close();
 }
 
 /** What a set of route configurations has as a whole: nothing. Each scope's own counts where a request has found it. */
@@ -53,8 +67,9 @@ export class ScopedRouteTable implements RouteTable {
 
   resolve(headers: HeaderMap, info: StreamInfo, randomValue: number): Route | undefined {
     const key = scopeKey(this.#key, headers);
-    const name = key === undefined ? undefined : this.#scopes()?.get(key);
-    return name === undefined ? undefined : this.#routeTable(name)?.resolve(headers, info, randomValue);
+    const routes = key === undefined ? undefined : this.#scopes()?.get(key);
+    const table = typeof routes === 'string' ? this.#routeTable(routes) : routes;
+    return table?.resolve(headers, info, randomValue);
   }
 
   close(): void {

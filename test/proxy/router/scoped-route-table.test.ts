@@ -23,7 +23,10 @@ function chosen(
   headers: readonly (readonly [string, string])[],
 ): string | undefined {
   let name: string | undefined;
-  const index = indexScopes(scopes.map(([routeConfigName, fragments]) => ({ key: fragments, routeConfigName })));
+  const index = indexScopes(
+    scopes.map(([routeConfigName, fragments]) => ({ key: fragments, routeConfigName })),
+    () => expect.unreachable('none has routes of its own'),
+  );
   const table = new ScopedRouteTable(
     key,
     () => index,
