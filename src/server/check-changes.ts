@@ -28,7 +28,11 @@ export function checkChanges(former: Bootstrap, next: Bootstrap, discovers: bool
     const { adsConfig } = next.dynamicResources ?? {};
     if (!same(ApiConfigSourceSchema, former.dynamicResources?.adsConfig, adsConfig))
       problems.at('dynamic_resources').at('ads_config').error("can't be changed while the proxy runs");
+    if (!same(BootstrapSchema, authoritiesOf(former), authoritiesOf(next)))
+      problems.at('config_sources').error("can't be changed while the proxy runs");
     if (!same(NodeSchema, former.node, next.node)) problems.at('node').error("can't be changed while the proxy runs");
+    if (former.nodeContextParams.join() !== next.nodeContextParams.join())
+      problems.unsupported('node_context_params', LATER);
     // The certificate authority among them is one of those that are asked.
     if (!same(BootstrapSchema, extensionsOf(former), extensionsOf(next)))
       problems.unsupported('bootstrap_extensions', LATER);
@@ -38,6 +42,9 @@ export function checkChanges(former: Bootstrap, next: Bootstrap, discovers: bool
       problems.unsupported(field, LATER);
   return problems.list;
 }
+
+const authoritiesOf = ({ configSources, defaultConfigSource }: Bootstrap): Bootstrap =>
+  create(BootstrapSchema, { configSources, ...(defaultConfigSource !== undefined && { defaultConfigSource }) });
 
 const extensionsOf = ({ bootstrapExtensions }: Bootstrap): Bootstrap =>
   create(BootstrapSchema, { bootstrapExtensions });

@@ -76,3 +76,39 @@ test.each([
   await eventually('the listener to go', () => proxy.stat('listener_manager.total_listeners_active') === 0);
   expect([...ads.plane.nacks, ...other.plane.nacks]).toEqual([]);
 });
+
+test.each([
+  ['SotW', false],
+  ['delta', true],
+])('another configuration may name another collection, or none, %s', async (_, delta) => {
+  await using ads = await AdsServer.start();
+  const member = (collection: string) => named('cluster.v3.Cluster', `${collection}/c`);
+  ads.change((set) => {
+    for (const name of [member('one'), member('two'), 'three']) set('cds', name, { name, connect_timeout: '1s' });
+  });
+  const bootstrap = adsBootstrap(ads.port, { delta });
+  const config = (locator: string): Json => ({
+    ...bootstrap,
+    dynamic_resources: {
+      ...(bootstrap['dynamic_resources'] as Json),
+      lds_config: undefined,
+      ...(locator !== '' && { cds_resources_locator: locator }),
+    },
+  });
+  const served = (...names: readonly string[]) =>
+    eventually(`${names.join()} alone`, async () => {
+      const text = await (await fetch(`http://127.0.0.1:${proxy.adminPort!}/clusters?format=json`)).text();
+      const { cluster_statuses: statuses } = JSON.parse(text) as { cluster_statuses: { name: string }[] };
+      const found = statuses.map(({ name }) => name).filter((name) => name !== 'xds');
+      return found.toSorted().join() === names.toSorted().join();
+    });
+  await using proxy = await createProxy({ config: config(named('cluster.v3.Cluster', 'one/*')) });
+  await served(member('one'));
+  await proxy.update(config(named('cluster.v3.Cluster', 'two/*')));
+  await served(member('two'));
+  await proxy.update(config(''));
+  await served(member('one'), member('two'), 'three');
+  await proxy.update(config(named('cluster.v3.Cluster', 'one/*')));
+  await served(member('one'));
+  expect(ads.plane.nacks).toEqual([]);
+});

@@ -12,3 +12,15 @@ test('an extension of a proxy that asks control planes already takes effect late
   expect(checkChanges(extension('a'), extension('a'), true)).toEqual([]);
   expect(checkChanges(bootstrap({}), extension('a'), false)).toEqual([]);
 });
+
+test('the control planes of authorities are those that a proxy started with', () => {
+  const authority = (name: string) => bootstrap({ configSources: [{ authorities: [{ name }] }] });
+  const errors = [{ severity: 'error', path: 'config_sources' }];
+  expect(checkChanges(authority('a'), authority('b'), true)).toMatchObject(errors);
+  expect(checkChanges(authority('a'), bootstrap({ defaultConfigSource: {} }), true)).toMatchObject(errors);
+  expect(checkChanges(authority('a'), authority('a'), true)).toEqual([]);
+  expect(checkChanges(authority('a'), authority('b'), false)).toEqual([]);
+  expect(checkChanges(bootstrap({}), bootstrap({ nodeContextParams: ['id'] }), true)).toMatchObject([
+    { severity: 'unsupported', path: 'node_context_params' },
+  ]);
+});
