@@ -36,6 +36,30 @@ metadata: {name: default, namespace: istio-system}
 spec: {mtls: {mode: ${mode}}}
 `;
 
+/** Has sidecars log what TCP peers tell of themselves. */
+const PEERS_LOG = `
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: peers, namespace: istio-system}
+spec:
+  configPatches:
+  - applyTo: NETWORK_FILTER
+    match: {listener: {filterChain: {filter: {name: envoy.filters.network.tcp_proxy}}}}
+    patch:
+      operation: MERGE
+      value:
+        typed_config:
+          '@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          access_log:
+          - name: envoy.access_loggers.file
+            typed_config:
+              '@type': type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+              path: /dev/stdout
+              log_format:
+                text_format_source:
+                  inline_string: "from %FILTER_STATE(downstream_peer)% to %UPSTREAM_FILTER_STATE(upstream_peer)%\\n"
+`;
+
 interface Echo {
   readonly name: string;
   readonly path: string;
@@ -385,5 +409,33 @@ describe.skipIf(!canRun || subjectName === 'envoy')('istiod with the extensions 
       [...mesh.logOf(app).matchAll(/unsupported: (.*)/g)].map(([, what]) => what!.replaceAll(/\[\d+\]/g, '[]')),
     );
     console.log(`not implemented:\n${[...new Set(unsupported)].toSorted().join('\n')}`);
+  }, 120_000);
+
+  test('with mTLS, TCP peers tell each other who they are, and requests who sends them', async () => {
+    const apps = ['http=127.0.0.1:17280', 'tcp=127.0.0.1:17290'];
+    await using mesh = await IstioMesh.start(apps, { mtls: true, extensions: 'istio' });
+    mesh.write('virtual-service.yaml', virtualService('istio', [`{route: [${to('v1')}]}`]));
+    mesh.write('peers.yaml', PEERS_LOG);
+    await Promise.all([
+      mesh.proxy({ binary: OUTRIGGER, ip: '127.0.1.10', app: 'client', adminPort: 15_000 }),
+      mesh.proxy({ binary: OUTRIGGER, ip: '127.0.1.11', app: 'echo', adminPort: 15_100 }),
+    ]);
+    const overHttp = () => mesh.inside.request(`${URL}/`, host);
+    // Bytes to both sidecars; that they are HTTP is between the client and the application.
+    const overTcp = () => mesh.inside.request('http://127.0.0.1:17090/', host);
+    await eventually('HTTP', async () => (await overHttp()).status === 200, 20_000);
+    // Of the service's two endpoints one isn't there.
+    await eventually('TCP', async () => (await overTcp()).body.toString().includes('"name":"tcp"'), 20_000);
+    const logged = (app: string, direction: string, peer: string): Promise<unknown> =>
+      eventually(`${app} to know its peer`, async () => {
+        await overTcp();
+        return new RegExp(`${direction} {.*"NAME":"${peer}-v1"`).test(mesh.logOf(app));
+      });
+    await logged('echo', 'from', 'client');
+    await logged('client', 'to', 'echo');
+    // Taken by the server's sidecar: the application sees nothing of it.
+    const { headers } = JSON.parse((await overHttp()).body.toString()) as Echo;
+    expect(Object.keys(headers).filter((name) => name.includes('peer-metadata'))).toEqual([]);
+    expect(mesh.refusals).toEqual([]);
   }, 120_000);
 });
