@@ -34,7 +34,7 @@ async function bundle() {
     external: (id) => /^[^./]/.test(id) && !id.startsWith('virtual:') && packageOf(id) === undefined,
     plugins: [protobufRuntime(), generatedApi(), nodeModules()],
     onLog(level, log) {
-      if (level === 'warn') throw new Error(log.message);
+      if (level === 'warn' && log.code !== 'INEFFECTIVE_DYNAMIC_IMPORT') throw new Error(log.message);
     },
   });
   const { output } = await bundle.write({
@@ -43,8 +43,41 @@ async function bundle() {
     entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',
     comments: false,
+    codeSplitting: { groups: startGroups() },
   });
   writeLicenses(output.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : [])));
+}
+
+/**
+ * One file for what both the main thread and the workers load when they start, and one for what the main thread does.
+ * What of that filters need too, which workers load later, has a file of its own.
+ */
+function startGroups() {
+  const main = importedBy('src/main.ts', ['src/main.ts', 'src/cli/run.ts']);
+  const worker = importedBy('src/worker/worker.ts');
+  // A file of its own: it has something to do before it loads the rest.
+  main.delete(join(root, 'src/main.ts'));
+  const filters = new Set();
+  for (const file of readdirSync(join(root, 'src/filters'), { recursive: true, encoding: 'utf8' }))
+    if (file.endsWith('.ts')) importedBy(join('src/filters', file), [], filters);
+  return [
+    { name: 'protobuf-es', priority: 3, test: /\/@bufbuild\/protobuf\/(?!.*\/txtpb\/)/ },
+    { name: 'common', priority: 2, test: (id) => main.has(id) && worker.has(id) },
+    { name: 'control-for-filters', priority: 2, test: (id) => main.has(id) && filters.has(id) },
+    { name: 'control', priority: 1, test: (id) => main.has(id) },
+  ];
+}
+
+/** The modules of src/ that `entry` loads, with those that the modules `late` load by import(). */
+function importedBy(entry, late = [], found = new Set()) {
+  const file = resolve(root, entry);
+  if (found.has(file) || file.startsWith(generated)) return found;
+  found.add(file);
+  const text = readFileSync(file, 'utf8');
+  const imports = [...text.matchAll(/^(?:import|export|\}) (?!type\b).*?from '(\.[^']*)';$/gm)];
+  if (late.includes(relative(root, file))) imports.push(...text.matchAll(/\bimport\('(\.[^']*)'\)/g));
+  for (const [, id] of imports) importedBy(relative(root, resolve(dirname(file), id)), late, found);
+  return found;
 }
 
 function packageOf(id) {
@@ -73,14 +106,17 @@ function protobufRuntime() {
   };
 }
 
-/** Generated modules stay files of their own: which ones are loaded, the config decides. */
+/**
+ * Generated modules stay files of their own: which ones are loaded, the config decides. Where one only names a part of
+ * the pack (see pack-api.mjs), the bundle names it itself.
+ */
 function generatedApi() {
   return {
     name: 'generated-api',
     resolveId(id, importer) {
       if (importer === undefined || !id.startsWith('.')) return undefined;
       const file = resolve(dirname(importer), id);
-      if (!file.startsWith(generated)) return undefined;
+      if (!file.startsWith(generated) || /^import \{ m\d+ \}/.test(readFileSync(file, 'utf8'))) return undefined;
       return { id: `./${API}${file.slice(generated.length)}`, external: 'absolute' };
     },
   };

@@ -167,8 +167,15 @@ function typesOf({ messages, enums, nestedMessages, nestedEnums }) {
 }
 
 function typeIn(file, name) {
-  return file.types === undefined ? typesOf(file).find((type) => type.typeName === name) : file.types.get(name);
+  let types = file.types ?? typesOfWhole.get(file);
+  if (types === undefined) {
+    types = new Map(typesOf(file).map((type) => [type.typeName, type]));
+    typesOfWhole.set(file, types);
+  }
+  return types.get(name);
 }
+
+const typesOfWhole = new WeakMap();
 
 /** The types that the fields of a message and of those in it name. */
 function namesIn(bytes, { body, to }) {
