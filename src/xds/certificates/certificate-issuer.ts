@@ -85,15 +85,14 @@ export class CertificateIssuer implements XdsSource {
     this.#stats.inc(AT.request);
     // Loaded by those who need it, with its messages.
     const { requestCertificate } = await import('./request-certificate.ts');
-    const certificate = await requestCertificate(model, channel);
+    const certificate = await requestCertificate(model, channel).catch(String);
     if (this.#isClosed) return;
     if (typeof certificate === 'string') return this.#onFailure(certificate);
     const lifetimeMs = certificate.expiresMs - clock.epoch();
     if (lifetimeMs <= 0) return this.#onFailure('the certificate has expired already');
-    const verdicts = await Promise.all([...this.#watches].map((watch) => this.#deliver(watch, certificate)));
+    const refused = await this.#deliverToAll(certificate);
     if (this.#isClosed) return;
-    const refused = verdicts.find((verdict) => verdict !== '');
-    if (refused !== undefined) return this.#onFailure(refused, true);
+    if (refused !== '') return this.#onFailure(refused, true);
     this.#issued = certificate;
     this.#stats.inc(AT.success);
     this.#stats.set(AT.certificate_expiry_time_seconds, Math.floor(certificate.expiresMs / 1000));
@@ -120,6 +119,19 @@ export class CertificateIssuer implements XdsSource {
   #gracePeriodRatio(): number {
     const jitter = (this.#options.random.unit() * 2 - 1) * GRACE_PERIOD_JITTER;
     return Math.min(1, Math.max(0, this.#options.model.gracePeriodRatio + jitter));
+  }
+
+  /** Those that come meanwhile included. '' or why one of them refused it. */
+  async #deliverToAll(certificate: IssuedCertificate): Promise<string> {
+    const told = new Set<Watch>();
+    let refused = '';
+    for (;;) {
+      const others = [...this.#watches].filter((watch) => !told.has(watch));
+      if (others.length === 0) return refused;
+      for (const watch of others) told.add(watch);
+      const verdicts = await Promise.all(others.map((watch) => this.#deliver(watch, certificate)));
+      refused ||= verdicts.find((verdict) => verdict !== '') ?? '';
+    }
   }
 
   /** '' or why it was refused. */

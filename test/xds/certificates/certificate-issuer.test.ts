@@ -183,6 +183,22 @@ describe('the certificate issuer', () => {
     issuer.close();
   });
 
+  test('reaches those who come while the others take it over', async () => {
+    const issuer = newIssuer();
+    let late: ReturnType<typeof watch> | undefined;
+    const settled = Promise.withResolvers<string>();
+    issuer.watch(RESOURCE_TYPES.sds, ['default'], {
+      onUpdate: () => {
+        late = watch(issuer, 'ROOTCA');
+        return settled.promise;
+      },
+    });
+    await eventually('the first', () => late !== undefined);
+    settled.resolve('');
+    await eventually('the other', () => late?.updates.length === 1);
+    issuer.close();
+  });
+
   test('asks again when what it got is refused', async () => {
     const issuer = newIssuer();
     let verdict = 'no good';
