@@ -103,7 +103,7 @@ describe('serving', () => {
     const problem: Problem = { severity: 'error', path: 'node', message: 'is odd' };
     const { status, errors } = await runWith(['--config-yaml', 'node: {id: a}'], [problem]);
     expect(status).toBe(1);
-    expect(errors[0]).toBe('--config-yaml:1:1: node: is odd');
+    expect(errors).toEqual(['--config-yaml:1:1: node: is odd', "configuration '' has 1 error"]);
   });
 
   test('a failing start is one line', async () => {

@@ -119,11 +119,7 @@ async function runOptions(
     terminal.error(`${PROGRAM}: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   }
-  if (report.isRefused) {
-    // What the builders find is told in the same run.
-    if (!report.isUnreadable) report.add(place(await (await loadServer()).validateConfig(loaded)));
-    return report.conclude();
-  }
+  if (report.isRefused) return report.conclude();
   for (const line of report.lines()) log.warn('config', line);
   return undefined;
 }
