@@ -1,6 +1,7 @@
 import { AppProcess } from '../cli/app-process.ts';
 import type { ServerStart } from '../cli/run.ts';
 import type { Problem } from '../config/problem.ts';
+import { giveBackMemory } from '../lib/give-back-memory.ts';
 import { Server } from './server.ts';
 
 /**
@@ -33,6 +34,7 @@ export async function startServer(start: ServerStart): Promise<readonly Problem[
     process.exit(process.exitCode ?? 0);
   });
   void server.initialized.then((failures) => {
+    giveBackMemory();
     for (const { message } of failures) log.critical('main', message);
     if (failures.length > 0) {
       process.exitCode = 1;

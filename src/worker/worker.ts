@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { DataPlane } from './data-plane.ts';
 import { HostSetDecoder } from './host-set-codec.ts';
+import { giveBackMemory } from '../lib/give-back-memory.ts';
 import { SharedCells } from '../lib/shared-cells.ts';
 import { ProcessLog } from '../telemetry/log.ts';
 import { ThreadStats } from '../telemetry/stats/arena.ts';
@@ -21,6 +22,7 @@ const dataPlane = new DataPlane(index, settings, {
 });
 
 const hostSets = new HostSetDecoder();
+let hasConfig = false;
 
 const answer = (call: number, work: Promise<unknown>): void => {
   work.then(
@@ -29,10 +31,15 @@ const answer = (call: number, work: Promise<unknown>): void => {
   );
 };
 
+const onApplied = (): void => {
+  if (!hasConfig) giveBackMemory();
+  hasConfig = true;
+};
+
 port.on('message', (message: ToWorker) => {
   switch (message.type) {
     case 'apply':
-      answer(message.call, dataPlane.apply(hostSets.decode(message.delta), message.bound));
+      answer(message.call, dataPlane.apply(hostSets.decode(message.delta), message.bound).finally(onApplied));
       break;
     case 'drain':
       answer(message.call, dataPlane.drain(message.request));
