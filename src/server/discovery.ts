@@ -11,6 +11,7 @@ import { discoveryNode, LOAD_REPORT_FEATURES } from '../xds/discovery-node.ts';
 import { EdsApi } from '../xds/eds-api.ts';
 import type { LoadReporter } from '../xds/load-report.ts';
 import { ResourceDecoder } from '../xds/resource-decoder.ts';
+import { RESOURCE_TYPES } from '../xds/resource-type.ts';
 import type { Subscription, SubscriptionTarget } from '../xds/subscription.ts';
 import { XdsSources, type Subscriber } from '../xds/xds-sources.ts';
 import { ControlPlaneTransports } from './control-plane-transports.ts';
@@ -96,6 +97,14 @@ export class Discovery implements Subscriber {
   /** Takes over what workers get too: by these secrets control planes are reached. */
   applySecrets(secrets: ResourceDelta<SecretModel>): void {
     this.#transports.apply(secrets);
+  }
+
+  /**
+   * Over ADS, clusters are acknowledged when they have warmed: the control plane may tell of routes to them then, as in
+   * Envoy.
+   */
+  setClustersWarming(areWarming: boolean): void {
+    this.#sources.setAdsHeld(RESOURCE_TYPES.cds, areWarming);
   }
 
   close(): void {

@@ -142,6 +142,10 @@ export class Server implements AsyncDisposable {
           return () => claim.close();
         },
       },
+      onWarming: (areWarming) => {
+        // What comes first is acknowledged at once.
+        if (this.#state !== 'PRE_INITIALIZING') this.#discovery?.setClustersWarming(areWarming);
+      },
       onDelta: (delta) => {
         if (delta.clusters !== undefined) this.#certificates = undefined;
         this.#fleet
@@ -334,6 +338,8 @@ export class Server implements AsyncDisposable {
           log.error('admin', `${path}: ${error instanceof Error ? error.stack : String(error)}`),
       });
       if (address !== undefined) await this.#admin.listen(address);
+      // Before anything is waited for: whoever looks there wants to see what the server waits for, too.
+      if (options.adminAddressPath !== '') this.#admin.writeAddressFile(options.adminAddressPath);
     }
     const connectionSlot = this.#shared.allocate(connectionCellCount(this.#shared.lanes));
     this.#fleet = await WorkerFleet.start({
@@ -367,7 +373,7 @@ export class Server implements AsyncDisposable {
 
   /** Clusters first, those of the bootstrap, then discovered ones; then listeners of both kinds: all as in Envoy. */
   async #initialize(): Promise<readonly Problem[]> {
-    const { options, log } = this.#start;
+    const { log } = this.#start;
     await this.#openDiscovery();
     if (this.#closing !== undefined) return [];
     const { dynamic } = this.#discovery ?? {};
@@ -394,7 +400,6 @@ export class Server implements AsyncDisposable {
     if (this.#state === 'INITIALIZING') this.#setState('LIVE');
     this.#serverStats.recordInitialization();
     this.#aggregator.start();
-    if (options.adminAddressPath !== '') this.#admin?.writeAddressFile(options.adminAddressPath);
     log.info('main', 'starting main dispatch loop');
     return [];
   }

@@ -32,6 +32,7 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
 
   constructor(options: XdsMuxOptions) {
     this.#core = new MuxCore<TypeState, DeltaDiscoveryRequest, DeltaDiscoveryResponse>(options, {
+      isWhole: false,
       newType: (type) => ({
         ...type,
         versions: new Map(),
@@ -63,6 +64,14 @@ export class DeltaMux implements XdsMux<DeltaDiscoveryRequest, DeltaDiscoveryRes
 
   onStreamOpen(send: (request: DeltaDiscoveryRequest) => void, newServer = false): void {
     this.#core.onStreamOpen(send, newServer);
+  }
+
+  hold(typeUrl: string): void {
+    this.#core.hold(typeUrl);
+  }
+
+  release(typeUrl: string): void {
+    this.#core.release(typeUrl);
   }
 
   onStreamClosed(): void {

@@ -84,6 +84,12 @@ export class GrpcSource implements XdsSource {
     this.#stream.open();
   }
 
+  /** Whether requests of a type, acknowledgements above all, stay here until they are released. */
+  setHeld(typeUrl: string, isHeld: boolean): void {
+    if (isHeld) this.#mux.hold(typeUrl);
+    else this.#mux.release(typeUrl);
+  }
+
   /** Asks anew for what is watched, as if nothing had been said yet of what was given up before. */
   restart(): void {
     this.#stream.restart();

@@ -32,6 +32,8 @@ export interface WatchedType {
 
 /** What the variants of the protocol do differently. They send through MuxCore. */
 export interface MuxVariant<Type extends WatchedType, Response> {
+  /** A request says all that those before it said: of those that are held, the last one is sent. */
+  readonly isWhole: boolean;
   newType(type: WatchedType): Type;
   /** Somebody wants everything of a type that nobody watched before. */
   forget(type: Type): void;
@@ -61,6 +63,8 @@ export class MuxCore<
   readonly #types = new Map<string, Type>();
   /** Types whose interest has changed since their last request. */
   readonly #dirty = new Set<Type>();
+  /** Requests of types that are held, by type URL. */
+  readonly #held = new Map<string, (() => void)[]>();
   readonly #responses: ResponseQueue<Response>;
   #send: ((request: Request) => void) | undefined = undefined;
   #nodeSent = false;
@@ -87,6 +91,7 @@ export class MuxCore<
     this.#nodeSent = false;
     this.#dirty.clear();
     this.#responses.reset();
+    for (const typeUrl of this.#held.keys()) this.#held.set(typeUrl, []);
     for (const type of this.#types.values()) {
       type.asked = false;
       type.pacer.stop();
@@ -105,6 +110,16 @@ export class MuxCore<
 
   onResponse(response: Response): void {
     this.#responses.add(response);
+  }
+
+  hold(typeUrl: string): void {
+    if (!this.#held.has(typeUrl)) this.#held.set(typeUrl, []);
+  }
+
+  release(typeUrl: string): void {
+    const held = this.#held.get(typeUrl) ?? [];
+    this.#held.delete(typeUrl);
+    for (const send of this.#variant.isWhole ? held.slice(-1) : held) send();
   }
 
   close(): void {
@@ -127,6 +142,11 @@ export class MuxCore<
   /** Sends what `make` makes, if there is a stream; `node` is undefined where the server knows it. */
   send(type: Type, make: (node: Node | undefined) => Request): void {
     if (this.#send === undefined) return;
+    const held = this.#held.get(type.typeUrl);
+    if (held !== undefined) {
+      held.push(() => this.send(type, make));
+      return;
+    }
     const node = this.#nodeSent && this.#options.nodeOnFirstMessageOnly ? undefined : this.#options.node;
     this.#nodeSent = true;
     type.asked = true;

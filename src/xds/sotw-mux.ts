@@ -32,6 +32,7 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
 
   constructor(options: XdsMuxOptions) {
     this.#core = new MuxCore<TypeState, DiscoveryRequest, DiscoveryResponse>(options, {
+      isWhole: true,
       newType: (type) => ({ ...type, version: '', nonce: '', held: new Set(), named: false }),
       forget: (state) => {
         state.version = '';
@@ -62,6 +63,14 @@ export class SotwMux implements XdsMux<DiscoveryRequest, DiscoveryResponse> {
 
   onStreamOpen(send: (request: DiscoveryRequest) => void): void {
     this.#core.onStreamOpen(send);
+  }
+
+  hold(typeUrl: string): void {
+    this.#core.hold(typeUrl);
+  }
+
+  release(typeUrl: string): void {
+    this.#core.release(typeUrl);
   }
 
   onStreamClosed(): void {

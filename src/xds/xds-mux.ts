@@ -17,6 +17,12 @@ export interface XdsMux<Request, Response> {
    */
   onStreamOpen(send: (request: Request) => void, newServer?: boolean): void;
   onResponse(response: Response): void;
+  /**
+   * From now on, requests of this type stay here; what was received is acknowledged later, when it is released. Idempotent.
+   */
+  hold(typeUrl: string): void;
+  /** Sends what was held. */
+  release(typeUrl: string): void;
   /** The stream is gone. What was received stays. */
   onStreamClosed(): void;
   /** Ends all timers. */

@@ -99,6 +99,11 @@ export class XdsSources implements Subscriber {
     this.#ads?.open();
   }
 
+  /** See GrpcSource: of what goes over ADS. */
+  setAdsHeld(typeUrl: string, isHeld: boolean): void {
+    this.#ads?.setHeld(typeUrl, isHeld);
+  }
+
   /**
    * Opens the stream of ADS anew: a wildcard that was given up on it can't be asked for again, since a control plane
    * takes that for an acknowledgement.

@@ -217,6 +217,29 @@ describe.each([
     expect(ads.plane.nacks).toEqual([]);
   });
 
+  test('clusters are acknowledged when they have warmed, but for the first ones', async () => {
+    await using upstream = await ScriptedUpstream.start();
+    await using ads = await AdsServer.start();
+    serve(ads, upstream.port);
+    await using proxy = await createProxy({ config: adsBootstrap(ads.port, { delta }) });
+    const asked = (kind: string) => ads.requests.filter((request) => request.kind === kind).length;
+    await eventually('the first acknowledgement', () => asked('cds') === 2);
+    ads.withheld.add('eds');
+    ads.change((set) => {
+      set('cds', 'd', edsCluster('d'));
+      set('eds', 'd', assignment('d', upstream.port));
+    });
+    await eventually('warming', () => proxy.stat('cluster_manager.warming_clusters') === 1);
+    const before = asked('rds');
+    ads.set('rds', 'r', routesTo('r', 'c', { request_headers_to_remove: ['x'] }));
+    await eventually('the acknowledgement of another type', () => asked('rds') > before);
+    expect(asked('cds')).toBe(2);
+    ads.withheld.delete('eds');
+    ads.push();
+    await eventually('the acknowledgement', () => asked('cds') === 3);
+    expect(proxy.stat('cluster_manager.warming_clusters')).toBe(0);
+  });
+
   test('a port that is taken: the refusal says so, and the others are served', async () => {
     await using upstream = await ScriptedUpstream.start();
     await using ads = await AdsServer.start();

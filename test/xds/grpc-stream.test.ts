@@ -32,6 +32,8 @@ class NotingMux implements XdsMux<string, string> {
     this.events.push('closed');
   }
 
+  hold(): void {}
+  release(): void {}
   close(): void {
     this.events.push('end');
   }

@@ -84,6 +84,20 @@ describe('SotwMux', () => {
     expect(take()).toEqual(['ClusterLoadAssignment v=v0 n=3 [c2]', 'Cluster v=v1 n=4 []']);
   });
 
+  test('of the requests that were held back the last one says it all', () => {
+    const { mux, take } = started();
+    mux.watch(cds, undefined, new Holder());
+    take();
+    mux.hold(cds);
+    mux.onResponse(response(cds, 'v0', '1', ['c0']));
+    mux.onResponse(response(cds, 'v1', '2', ['c1']));
+    mux.watch(eds, ['c1'], new Holder());
+    expect(take()).toEqual(['ClusterLoadAssignment v= n= [c1]']);
+    mux.release(cds);
+    mux.release(cds);
+    expect(take()).toEqual(['Cluster v=v1 n=2 []']);
+  });
+
   test('refuses with the version of before, and goes on with the nonce of the refused response', () => {
     const { mux, take } = started();
     const holder = new Holder();
@@ -182,6 +196,27 @@ describe('DeltaMux', () => {
       removedResources,
       resources: names.map((name) => ({ name, version: `v${nonce}`, resource: any(typeUrl, name) })),
     });
+
+  test('every acknowledgement that was held back leaves when it is released, but for those of another stream', () => {
+    const mux = new DeltaMux(options());
+    const sent: string[] = [];
+    const open = (): void => mux.onStreamOpen((request) => sent.push(describeRequest(request)));
+    open();
+    mux.watch(cds, undefined, new Holder());
+    sent.splice(0);
+    mux.hold(cds);
+    mux.onResponse(response(cds, '1', ['c0']));
+    mux.onResponse(response(cds, '2', ['c1']));
+    expect(sent.splice(0)).toEqual([]);
+    mux.release(cds);
+    expect(sent.splice(0)).toEqual(['Cluster n=1 +[] -[] {}', 'Cluster n=2 +[] -[] {}']);
+    mux.hold(cds);
+    mux.onResponse(response(cds, '3', ['c2']));
+    mux.onStreamClosed();
+    open();
+    mux.release(cds);
+    expect(sent).toEqual(['Cluster n= +[] -[] {"c0":"v1","c1":"v2","c2":"v3"} +node']);
+  });
 
   test('changes of interest are messages of their own and go before the acknowledgement', () => {
     const mux = new DeltaMux(options());

@@ -20,6 +20,8 @@ export type ClusterDelta = Pick<SnapshotDelta, 'clusters' | 'hosts'>;
 export interface ClusterRegistryOptions extends ClusterControlEnvironment {
   /** Something changed for the workers; gathered until the end of the current job of the event loop. */
   onDelta(delta: ClusterDelta): void;
+  /** The first cluster has begun to warm, or the last one is through with it. */
+  onWarming?(areWarming: boolean): void;
 }
 
 /**
@@ -36,6 +38,7 @@ export class ClusterRegistry implements ClusterControlOwner {
   #removed = new Set<string>();
   #hosts = new Map<string, HostSetModel>();
   #scheduled = false;
+  #areWarming = false;
   #waiting: (() => void)[] = [];
   #closed = false;
 
@@ -209,5 +212,8 @@ export class ClusterRegistry implements ClusterControlOwner {
   #setGauges(): void {
     this.#stats.set(CLUSTER_MANAGER_STATS.at.active_clusters, this.#active.size);
     this.#stats.set(CLUSTER_MANAGER_STATS.at.warming_clusters, this.#warming.size);
+    if (this.#areWarming === this.#warming.size > 0) return;
+    this.#areWarming = !this.#areWarming;
+    this.#options.onWarming?.(this.#areWarming);
   }
 }
