@@ -78,6 +78,30 @@ describe('requests that never reach an upstream', () => {
     expect(at.start('/a').reply).toBeUndefined();
   });
 
+  test('what is dropped counts for load reports, unless statistics are off', () => {
+    for (const dynamicStats of [true, false]) {
+      const at = new RouterWorld({
+        routes: [
+          { match: { prefix: '/b' }, route: { cluster: 'b' } },
+          { match: { prefix: '/' }, route: { cluster: 'a' } },
+        ],
+        runtime: { 'upstream.maintenance_mode.b': 100 },
+        options: { dynamicStats },
+      });
+      at.start('/b');
+      expect(at.b.drops).toEqual(dynamicStats ? [false] : []);
+      at.a.fakePool.immediate = false;
+      at.start('/a');
+      at.a.fakePool.fail('remote connection failure', 'refused');
+      expect(at.a.drops).toEqual([]);
+      at.start('/a');
+      at.a.fakePool.fail('overflow');
+      at.a.dropOverload = 1;
+      at.start('/a');
+      expect(at.a.drops).toEqual(dynamicStats ? [false, true] : []);
+    }
+  });
+
   test('no host: 503 UH, charged to the cluster', () => {
     const at = world();
     at.a.hosts = [];

@@ -4,7 +4,9 @@ import { SharedCells } from '../../../src/lib/shared-cells.ts';
 import {
   SharedCircuitBreaker,
   clusterCellCount,
+  countDrop,
   readBreaker,
+  readDrops,
   settleClusterLane,
 } from '../../../src/proxy/upstream/circuit-breaker.ts';
 import { CLUSTER_STATS } from '../../../src/proxy/upstream/cluster-stats.ts';
@@ -44,6 +46,16 @@ describe('SharedCircuitBreaker', () => {
     first.forceConnection();
     expect(readBreaker(main, slot, 'default')).toEqual({ connections: 2, pendingRequests: 1, requests: 1, retries: 1 });
     expect(readBreaker(main, slot, 'high').connections).toBe(1);
+  });
+
+  test('drops are counted over all workers, and stay when one dies', () => {
+    const { main, slot, first } = twoWorkers(thresholds());
+    first.tryRequest();
+    countDrop(new SharedCells(main.chunks), slot, false);
+    countDrop(main, slot, true);
+    settleClusterLane(main, slot, 0);
+    expect(readDrops(main, slot)).toEqual({ total: 2, overload: 1 });
+    expect(readBreaker(main, slot, 'default')).toEqual({ connections: 0, pendingRequests: 0, requests: 0, retries: 0 });
   });
 
   test('what a dead worker held is given back, the rest stays', () => {
