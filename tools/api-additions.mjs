@@ -7,6 +7,10 @@ export const apiAdditions = {
     '': ['message TlvEntry { uint32 type = 1 [(validate.rules).uint32 = {lt: 256}]; bytes value = 2; }'],
     ProxyProtocolConfig: ['repeated TlvEntry added_tlvs = 3;'],
   },
+  'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto': {
+    '': ['import "envoy/config/route/v3/route_components.proto";'],
+    LocalRateLimit: ['repeated config.route.v3.RateLimit rate_limits = 17;'],
+  },
   'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto': {
     TlsInspector: [
       'google.protobuf.BoolValue enable_ja4_fingerprinting = 3;',

@@ -1,4 +1,6 @@
 import type { HeaderMatch } from '../filters/header-matcher.ts';
+import type { QueryParameterMatch } from '../filters/query-parameter-matcher.ts';
+import type { RateLimit } from '../filters/rate-limit-policy.ts';
 import type { Metadata } from '../filters/stream-info.ts';
 import type {
   HeaderMutationModel,
@@ -54,45 +56,7 @@ export interface VirtualHostModel {
 }
 
 /** route.v3.RateLimit. */
-export interface RateLimitModel {
-  readonly stage: number;
-  /** It has a `disable_key`: local limits leave it out. */
-  readonly disabled: boolean;
-  readonly actions: readonly RateLimitActionModel[];
-}
-
-/** What one entry of a descriptor is made of. */
-export type RateLimitActionModel =
-  | { readonly kind: 'source-cluster' | 'destination-cluster' | 'remote-address' }
-  | { readonly kind: 'masked-remote-address'; readonly v4Length: number; readonly v6Length: number }
-  | { readonly kind: 'generic-key'; readonly key: string; readonly value: string }
-  /** `name`: lower-case. Without `skipIfAbsent` there is no descriptor where the header is absent. */
-  | { readonly kind: 'request-header'; readonly name: string; readonly key: string; readonly skipIfAbsent: boolean }
-  | {
-      readonly kind: 'header-match';
-      readonly key: string;
-      readonly value: string;
-      /** False: the entry is there when they do not match. */
-      readonly expected: boolean;
-      readonly headers: readonly HeaderMatcherModel[];
-    }
-  | {
-      readonly kind: 'query-match';
-      readonly key: string;
-      readonly value: string;
-      readonly expected: boolean;
-      readonly parameters: readonly QueryParameterMatcherModel[];
-    }
-  | {
-      readonly kind: 'metadata';
-      readonly key: string;
-      readonly source: 'dynamic' | 'route';
-      readonly filter: string;
-      readonly path: readonly string[];
-      /** '' = none. */
-      readonly defaultValue: string;
-      readonly skipIfAbsent: boolean;
-    };
+export type RateLimitModel = RateLimit;
 
 export interface VirtualClusterModel {
   readonly name: string;
@@ -145,12 +109,8 @@ export interface TlsContextMatchModel {
 /** route.v3.HeaderMatcher. */
 export type HeaderMatcherModel = HeaderMatch;
 
-export interface QueryParameterMatcherModel {
-  readonly name: string;
-  readonly match:
-    | { readonly kind: 'present'; readonly present: boolean }
-    | { readonly kind: 'string'; readonly matcher: StringMatcherModel };
-}
+/** route.v3.QueryParameterMatcher. */
+export type QueryParameterMatcherModel = QueryParameterMatch;
 
 /** type.matcher.v3.MetadataMatcher. */
 export interface MetadataMatcherModel {

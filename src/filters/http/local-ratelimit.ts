@@ -20,8 +20,8 @@ const NO_DESCRIPTORS: readonly RateLimitDescriptor[] = [];
 
 /**
  * envoy.filters.http.local_ratelimit: answers 429 to requests that come faster than token buckets allow: one for all, and
- * one for each descriptor that the `rate_limits` of routes and virtual hosts make of requests. Each worker has buckets
- * of its own.
+ * one for each descriptor that its own `rate_limits`, or those of routes and virtual hosts, make of requests. Each worker
+ * has buckets of its own.
  */
 export const localRateLimit = defineHttpFilter({
   name: 'envoy.filters.http.local_ratelimit',
@@ -58,12 +58,10 @@ class LocalRateLimitFilter implements HttpFilter {
 
   onRequestHeaders(headers: Headers): HeadersVerdict {
     this.#settings = this.#stream.routeConfig ?? this.#settings;
-    const { stats, status, grpcStatus, responseHeaders, requestHeaders, selection } = this.#settings;
+    const { stats, status, grpcStatus, responseHeaders, requestHeaders } = this.#settings;
     if (!this.#settings.isEnabled()) return Continue;
     stats.inc(STATS.at.enabled);
-    const descriptors =
-      selection === undefined ? NO_DESCRIPTORS : this.#stream.rateLimitDescriptors(selection, headers);
-    const { allowed, bucket } = this.#limiter.take(descriptors);
+    const { allowed, bucket } = this.#limiter.take(this.#describe(headers));
     this.#bucket = bucket;
     if (allowed) {
       stats.inc(STATS.at.ok);
@@ -97,6 +95,16 @@ class LocalRateLimitFilter implements HttpFilter {
     headers.append('x-ratelimit-remaining', String(remaining));
     headers.append('x-ratelimit-reset', String(Math.ceil(nextTokenMs / 1000)));
     return Continue;
+  }
+
+  #describe(headers: Headers): readonly RateLimitDescriptor[] {
+    const { selection, embedded, sourceCluster } = this.#settings;
+    if (selection === undefined) return NO_DESCRIPTORS;
+    if (embedded === undefined) return this.#stream.rateLimitDescriptors(selection, headers);
+    const descriptors: RateLimitDescriptor[] = [];
+    const { info, clusterName, routeMetadata } = this.#stream;
+    embedded.describe(0, { headers, info, sourceCluster, destinationCluster: clusterName, routeMetadata }, descriptors);
+    return descriptors;
   }
 
   /** A connection keeps the limiter that its first request made, as in Envoy, whatever later routes say. */

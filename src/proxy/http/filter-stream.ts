@@ -1,7 +1,7 @@
 import type { Headers } from '../../filters/headers.ts';
 import type { ClusterView, RateLimitDescriptor, RateLimitSelection, StreamContext } from '../../filters/http/filter.ts';
 import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
-import type { RateLimitSubject } from '../router/rate-limit-policy.ts';
+import type { RateLimitSubject } from '../../filters/rate-limit-policy.ts';
 import type { CompiledFilter } from './compiled-filter.ts';
 import type { HttpStream } from './stream.ts';
 

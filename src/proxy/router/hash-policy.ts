@@ -4,7 +4,7 @@ import { compileRegexReplacement, type RegexReplacement } from '../../lib/regex.
 import { wireText } from '../../lib/wire-text.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import type { MutableStreamInfo } from '../http/stream-info.ts';
-import { firstQueryParameter } from './matchers/query-parameter-matcher.ts';
+import { firstQueryParameter } from '../../filters/query-parameter-matcher.ts';
 
 const ALL64 = 0xffff_ffff_ffff_ffffn;
 

@@ -2,7 +2,7 @@ import type { ConnectModel, RouteActionModel } from '../../config/route-model.ts
 import type { Metadata } from '../../filters/stream-info.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import type { HashPolicy } from './hash-policy.ts';
-import type { RateLimitPolicy } from './rate-limit-policy.ts';
+import type { RateLimitPolicy } from '../../filters/rate-limit-policy.ts';
 import { directResponseLocation } from './redirect.ts';
 import type {
   DirectResponseAction,

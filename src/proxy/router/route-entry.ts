@@ -6,7 +6,7 @@ import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import { HashPolicy } from './hash-policy.ts';
 import type { MutationContext } from './header-mutation.ts';
-import { RateLimitPolicy } from './rate-limit-policy.ts';
+import { RateLimitPolicy } from '../../filters/rate-limit-policy.ts';
 import { Redirect } from './redirect.ts';
 import { DirectResponse, Forward } from './route-action.ts';
 import { compileRoutePath, RouteConditions, type RoutePath } from './route-match.ts';

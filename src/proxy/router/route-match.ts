@@ -8,7 +8,7 @@ import { wireText } from '../../lib/wire-text.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import { HeaderMatcher, matchesAll } from './matchers/header-matcher.ts';
 import { MetadataMatcher } from './matchers/metadata-matcher.ts';
-import { QueryParameterMatcher } from './matchers/query-parameter-matcher.ts';
+import { QueryParameterMatcher } from '../../filters/query-parameter-matcher.ts';
 
 /** Where a route belongs in the index, and what is left to check once the index names it. */
 export interface RoutePath {

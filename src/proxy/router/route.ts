@@ -9,7 +9,7 @@ import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
 import type { StatBlock } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import type { HashPolicy } from './hash-policy.ts';
-import type { RateLimitPolicy } from './rate-limit-policy.ts';
+import type { RateLimitPolicy } from '../../filters/rate-limit-policy.ts';
 
 export type {
   ConnectModel,

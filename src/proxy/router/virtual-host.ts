@@ -4,7 +4,7 @@ import type { StatsScope } from '../../telemetry/stats/stats.ts';
 import type { HeaderMap } from '../http/headers.ts';
 import { HeaderMatcher, matchesAll } from './matchers/header-matcher.ts';
 import { PathIndex } from './path-index.ts';
-import { RateLimitPolicy } from './rate-limit-policy.ts';
+import { RateLimitPolicy } from '../../filters/rate-limit-policy.ts';
 import { HttpsRedirect } from './redirect.ts';
 import { RouteEntry, type RouteEnvironment } from './route-entry.ts';
 import { isConnectRequest } from './route-match.ts';

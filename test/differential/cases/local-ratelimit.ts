@@ -226,6 +226,39 @@ export const listeners: Readonly<Record<string, ListenerParts>> = {
     [generic('a')],
   ),
   'no-default': described({ descriptors: ONE_GENERIC, token_bucket: undefined }, [generic('a')]),
+  'own-limits': described({ descriptors: ONE_GENERIC, rate_limits: [generic('a')] }, [generic('b')]),
+  'own-limits-instead': described({ descriptors: ONE_GENERIC, rate_limits: [generic('b')] }, [generic('a')], {}, [
+    generic('a'),
+  ]),
+  'own-limits-of-many': described(
+    {
+      descriptors: [
+        descriptor(1, LONG, ['destination_cluster', 'upstream'], ['remote_address', '127.0.0.1'], ['tier', 'gold']),
+        descriptor(2, LONG, ['header_match', 'yes'], ['query_match', 'yes']),
+      ],
+      rate_limits: [
+        { actions: [{ destination_cluster: {} }, { remote_address: {} }, metadata('ROUTE_ENTRY', ['tier'])] },
+        {
+          actions: [
+            {
+              header_value_match: {
+                descriptor_value: 'yes',
+                headers: [{ name: ':path', string_match: { exact: '/' } }],
+              },
+            },
+            {
+              query_parameter_value_match: {
+                descriptor_value: 'yes',
+                expect_match: false,
+                query_parameters: [{ name: 'a', string_match: { safe_regex: { regex: 'a+' } } }],
+              },
+            },
+          ],
+        },
+      ],
+    },
+    [],
+  ),
   'host-only': described({ descriptors: ONE_GENERIC }, [], {}, [generic('a')]),
   'host-overridden': described({ descriptors: ONE_GENERIC }, [generic('b')], {}, [generic('a')]),
   'host-overridden-elsewhere': described({ descriptors: ONE_GENERIC }, [generic('b', { stage: 3 })], {}, [

@@ -67,6 +67,29 @@ test('requests under one descriptor leave the buckets of others alone', async ()
   expect((await t.next().request({ headers })).reply).toBeUndefined();
 });
 
+test('descriptors come of its own rate limits, if it has any', async () => {
+  const t = await testFilter(localRateLimit, {
+    config: {
+      ...config,
+      tokenBucket: { maxTokens: 9, fillInterval: '10s' },
+      descriptors: [
+        {
+          entries: [
+            { key: 'source_cluster', value: 'here' },
+            { key: 'k', value: 'v' },
+          ],
+          tokenBucket: config.tokenBucket,
+        },
+      ],
+      rateLimits: [{ actions: [{ sourceCluster: {} }, { requestHeaders: { headerName: 'X', descriptorKey: 'k' } }] }],
+    },
+    node: { cluster: 'here' },
+    route: { rateLimitDescriptors: [[{ key: 'k', value: 'v' }]] },
+  });
+  const status = async (x: string) => (await t.next().request({ headers: { ...headers, x } })).reply?.status;
+  expect([await status('v'), await status('v'), await status('w')]).toEqual([undefined, 429, undefined]);
+});
+
 test('entries cannot run into one another', async () => {
   const t = await testFilter(localRateLimit, {
     config: {
@@ -105,6 +128,11 @@ test.each([
   [{ descriptors: [entry('b'), entry('c'), entry('b')] }, 'descriptors[2]'],
   [{ descriptors: [{ ...entry('b'), tokenBucket: fast }] }, 'descriptors[0].token_bucket.fill_interval'],
   [{ localClusterRateLimit: {} }, 'local_cluster_rate_limit'],
+  [{ rateLimits: [{ actions: [{ remoteAddress: {} }], stage: 1 }] }, 'rate_limits[0]'],
+  [
+    { rateLimits: [{ actions: [{ remoteAddress: {} }, { extension: { name: 'x' } }] }] },
+    'rate_limits[0].actions[1].extension',
+  ],
   [
     { requestHeadersToAddWhenNotEnforced: [{ header: { key: ':path', value: '/' } }] },
     'request_headers_to_add_when_not_enforced[0].header.key',

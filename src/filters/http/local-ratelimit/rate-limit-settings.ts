@@ -10,6 +10,8 @@ import { defineStats, sanitizeStatName, type StatBlock } from '../../../telemetr
 import { ConfigError } from '../../config-type.ts';
 import { compileFormat, compileHeaderAppend, type Mutate } from '../../header-append.ts';
 import type { HeaderField } from '../../headers.ts';
+import { rateLimitActions } from '../../rate-limit-config.ts';
+import { RateLimitPolicy, type RateLimit } from '../../rate-limit-policy.ts';
 import { tokenBucketOptions } from '../../token-bucket-options.ts';
 import type { FactoryContext, RateLimitSelection } from '../filter.ts';
 import { compileRuntimeFraction } from '../runtime-fraction.ts';
@@ -35,6 +37,9 @@ export class RateLimitSettings {
   readonly stats: StatBlock;
   /** Undefined: it has no descriptors. */
   readonly selection: RateLimitSelection | undefined;
+  /** Makes the descriptors in place of routes and virtual hosts. Undefined: they do. */
+  readonly embedded: RateLimitPolicy | undefined;
+  readonly sourceCluster: string;
   readonly isPerConnection: boolean;
   /** Of all connections of this worker. */
   readonly limiter: RateLimiter;
@@ -62,6 +67,8 @@ export class RateLimitSettings {
       config.descriptors.length === 0
         ? undefined
         : { stage: config.stage, virtualHost: virtualHostLimits(config.vhRateLimits) };
+    this.embedded = embeddedPolicy(config);
+    this.sourceCluster = context.node.cluster;
     this.isPerConnection = config.localRateLimitPerDownstreamConnection;
     this.#options = {
       bucket: config.tokenBucket && tokenBucketOptions(config.tokenBucket),
@@ -74,6 +81,29 @@ export class RateLimitSettings {
 
   createLimiter(): RateLimiter {
     return new RateLimiter(this.#options, this.#clock);
+  }
+}
+
+/** The filter's own `rate_limits`. */
+function embeddedPolicy({ rateLimits }: LocalRateLimit): RateLimitPolicy | undefined {
+  const models = rateLimits.map(({ stage, disableKey, limit, actions }, index): RateLimit => {
+    const path = `rate_limits[${index}]`;
+    if (stage !== undefined || disableKey !== '')
+      throw new ConfigError("'stage' field and 'disable_key' field are not supported", path);
+    if (limit !== undefined) throw new ConfigError("'limit' field is not supported", path);
+    return { stage: 0, disabled: false, actions: within(path, () => rateLimitActions(actions)) };
+  });
+  return within('rate_limits', () => RateLimitPolicy.of(models));
+}
+
+/** What a read throws, with the path of what is read before its own. */
+function within<Value>(path: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const own = error instanceof ConfigError ? error.path : '';
+    throw new ConfigError(message, own === '' || own.startsWith('[') ? `${path}${own}` : `${path}.${own}`);
   }
 }
 

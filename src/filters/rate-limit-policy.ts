@@ -1,11 +1,51 @@
-import type { RateLimitActionModel, RateLimitModel } from '../../config/route-model.ts';
-import { compileHeaderMatches } from '../../filters/header-matcher.ts';
-import type { Headers } from '../../filters/headers.ts';
-import type { RateLimitDescriptor, RateLimitEntry } from '../../filters/http/filter.ts';
-import type { Metadata, StreamInfo } from '../../filters/stream-info.ts';
-import { maskedAddress } from '../../lib/cidr.ts';
-import { wireText } from '../../lib/wire-text.ts';
-import { QueryParameterMatcher } from './matchers/query-parameter-matcher.ts';
+import { compileHeaderMatches, type HeaderMatch } from './header-matcher.ts';
+import type { Headers } from './headers.ts';
+import type { RateLimitDescriptor, RateLimitEntry } from './http/filter.ts';
+import type { Metadata, StreamInfo } from './stream-info.ts';
+import { maskedAddress } from '../lib/cidr.ts';
+import { wireText } from '../lib/wire-text.ts';
+import { QueryParameterMatcher, type QueryParameterMatch } from './query-parameter-matcher.ts';
+
+/** route.v3.RateLimit. */
+export interface RateLimit {
+  readonly stage: number;
+  /** It has a `disable_key`: local limits leave it out. */
+  readonly disabled: boolean;
+  readonly actions: readonly RateLimitAction[];
+}
+
+/** What one entry of a descriptor is made of. */
+export type RateLimitAction =
+  | { readonly kind: 'source-cluster' | 'destination-cluster' | 'remote-address' }
+  | { readonly kind: 'masked-remote-address'; readonly v4Length: number; readonly v6Length: number }
+  | { readonly kind: 'generic-key'; readonly key: string; readonly value: string }
+  /** `name`: lower-case. Without `skipIfAbsent` there is no descriptor where the header is absent. */
+  | { readonly kind: 'request-header'; readonly name: string; readonly key: string; readonly skipIfAbsent: boolean }
+  | {
+      readonly kind: 'header-match';
+      readonly key: string;
+      readonly value: string;
+      /** False: the entry is there when they do not match. */
+      readonly expected: boolean;
+      readonly headers: readonly HeaderMatch[];
+    }
+  | {
+      readonly kind: 'query-match';
+      readonly key: string;
+      readonly value: string;
+      readonly expected: boolean;
+      readonly parameters: readonly QueryParameterMatch[];
+    }
+  | {
+      readonly kind: 'metadata';
+      readonly key: string;
+      readonly source: 'dynamic' | 'route';
+      readonly filter: string;
+      readonly path: readonly string[];
+      /** '' = none. */
+      readonly defaultValue: string;
+      readonly skipIfAbsent: boolean;
+    };
 
 /** What descriptors are made of. */
 export interface RateLimitSubject {
@@ -29,11 +69,11 @@ export class RateLimitPolicy {
   readonly #limits: readonly { readonly stage: number; readonly produce: readonly Produce[] }[];
 
   /** Undefined: there are none. */
-  static of(models: readonly RateLimitModel[]): RateLimitPolicy | undefined {
+  static of(models: readonly RateLimit[]): RateLimitPolicy | undefined {
     return models.length === 0 ? undefined : new RateLimitPolicy(models);
   }
 
-  constructor(models: readonly RateLimitModel[]) {
+  constructor(models: readonly RateLimit[]) {
     this.#limits = models
       .filter(({ disabled }) => !disabled)
       .map(({ stage, actions }) => ({ stage, produce: actions.map(compileAction) }));
@@ -59,7 +99,7 @@ function compose(actions: readonly Produce[], subject: RateLimitSubject): RateLi
   return entries;
 }
 
-function compileAction(action: RateLimitActionModel): Produce {
+function compileAction(action: RateLimitAction): Produce {
   switch (action.kind) {
     case 'source-cluster':
       return ({ sourceCluster }) => ({ key: 'source_cluster', value: sourceCluster });
@@ -106,7 +146,7 @@ function compileAction(action: RateLimitActionModel): Produce {
   }
 }
 
-function compileMetadata(action: RateLimitActionModel & { readonly kind: 'metadata' }): Produce {
+function compileMetadata(action: RateLimitAction & { readonly kind: 'metadata' }): Produce {
   const { key, source, filter, path, defaultValue, skipIfAbsent } = action;
   return ({ info, routeMetadata }) => {
     let value: unknown = source === 'route' ? routeMetadata?.[filter] : info.dynamicMetadata.get(filter);

@@ -1,7 +1,14 @@
-import type { QueryParameterMatcherModel } from '../../../config/route-model.ts';
-import { compileStringMatcher, type StringMatcher } from '../../../lib/string-matcher.ts';
-import { percentDecode } from '../../../lib/percent-decode.ts';
-import { wireText } from '../../../lib/wire-text.ts';
+import { compileStringMatcher, type StringMatch, type StringMatcher } from '../lib/string-matcher.ts';
+import { percentDecode } from '../lib/percent-decode.ts';
+import { wireText } from '../lib/wire-text.ts';
+
+/** What route.v3.QueryParameterMatcher asks for. */
+export interface QueryParameterMatch {
+  readonly name: string;
+  readonly match:
+    | { readonly kind: 'present'; readonly present: boolean }
+    | { readonly kind: 'string'; readonly matcher: StringMatch };
+}
 
 /** A compiled route.v3.QueryParameterMatcher. Routes compare names and values as they stand, not percent-decoded. */
 export class QueryParameterMatcher {
@@ -10,7 +17,7 @@ export class QueryParameterMatcher {
   readonly #matcher: StringMatcher | undefined;
   readonly #present: boolean;
 
-  constructor(model: QueryParameterMatcherModel) {
+  constructor(model: QueryParameterMatch) {
     this.#name = wireText(model.name);
     this.#matcher = model.match.kind === 'string' ? compileStringMatcher(model.match.matcher) : undefined;
     this.#present = model.match.kind === 'string' || model.match.present;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { RateLimitDescriptor } from '../../../src/filters/http/filter.ts';
-import { HeaderMap } from '../../../src/proxy/http/headers.ts';
-import { RateLimitPolicy, type RateLimitSubject } from '../../../src/proxy/router/rate-limit-policy.ts';
-import { buildRoutes, streamInfo } from '../../support/route-table.ts';
+import type { RateLimitDescriptor } from '../../src/filters/http/filter.ts';
+import { HeaderMap } from '../../src/proxy/http/headers.ts';
+import { RateLimitPolicy, type RateLimitSubject } from '../../src/filters/rate-limit-policy.ts';
+import { buildRoutes, streamInfo } from '../support/route-table.ts';
 
 /** Reads `rate_limits` as a virtual host has them. */
 function policy(rateLimits: readonly object[]): RateLimitPolicy | undefined {
