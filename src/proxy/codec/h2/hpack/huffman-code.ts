@@ -27,10 +27,10 @@ export const HUFFMAN_LENGTHS = Uint8Array.from(LENGTHS);
 
 function codesOf(lengths: readonly number[]): Uint32Array {
   const codes = new Uint32Array(lengths.length);
-  let code = 0;
-  for (let bits = 1; bits <= 30; bits++) {
-    code *= 2;
-    for (let symbol = 0; symbol < lengths.length; symbol++) if (lengths[symbol] === bits) codes[symbol] = code++;
-  }
+  // The first code of each length, less those of shorter ones; then one after the other in the order of the symbols.
+  const next = new Uint32Array(32);
+  for (const bits of lengths) next[bits + 1]!++;
+  for (let bits = 1; bits <= 30; bits++) next[bits] = (next[bits]! + next[bits - 1]!) * 2;
+  for (let symbol = 0; symbol < lengths.length; symbol++) codes[symbol] = next[lengths[symbol]!]!++;
   return codes;
 }
