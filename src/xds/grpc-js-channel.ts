@@ -139,17 +139,30 @@ export class GrpcJsChannel implements GrpcChannel {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_http_proxy': 0,
       'grpc.enable_retries': 0,
+      'grpc.enable_channelz': 0,
       'grpc.service_config_disable_resolution': 1,
       'grpc.max_receive_message_length': -1,
       ...channelOptions,
     });
-    client.waitForReady(Date.now() + connectTimeoutMs, (error) => {
-      if (error === undefined) return;
-      const pending = [...this.#calls].filter((call) => call.client === client);
-      if (client.getChannel().getConnectivityState(false) !== connectivityState.READY)
-        for (const call of pending) call.fail(TIMED_OUT);
-    });
+    this.#watch(client, Date.now() + connectTimeoutMs);
     return client;
+  }
+
+  /**
+   * Connects, and gives up what waits for the connection at `deadline`. `Client.waitForReady` would do, if it did not wake
+   * a client up that was closed meanwhile, which then goes on connecting for ever.
+   */
+  #watch(client: Client, deadline: number): void {
+    const channel = client.getChannel();
+    const look = (connects: boolean): void => {
+      const state = channel.getConnectivityState(connects);
+      if (state === connectivityState.READY || state === connectivityState.SHUTDOWN) return;
+      channel.watchConnectivityState(state, deadline, (late) => {
+        if (late === undefined) return look(false);
+        for (const call of [...this.#calls]) if (call.client === client) call.fail(TIMED_OUT);
+      });
+    };
+    look(true);
   }
 
   #onCallDone(call: Call, client: Client | undefined): void {
