@@ -1,6 +1,6 @@
 import { toJson, type DescMessage, type JsonObject, type Registry } from '@bufbuild/protobuf';
 import { forgivingRegistry } from './any-registry.ts';
-import type { ConfigDumpSource, DumpedResource, DynamicListenerDump } from './sources.ts';
+import type { ConfigDumpSource, DumpedResource, DynamicListenerDump, ScopedRoutesDump } from './sources.ts';
 
 /** One entry of a repeated field of a dump, made when it is shown. */
 export interface DumpElement {
@@ -66,7 +66,14 @@ export function dumpSections(source: ConfigDumpSource, includeEds: boolean): Dum
         fieldsOf: () => DYNAMIC_LISTENER_FIELDS,
       },
     ]),
-    section('ScopedRoutesConfigDump', '', []),
+    section('ScopedRoutesConfigDump', '', [
+      {
+        field: 'dynamic_scoped_route_configs',
+        type: 'ScopedRoutesConfigDump.DynamicScopedRouteConfigs',
+        elements: scopedRoutes(source.scopedRoutes?.() ?? [], registry),
+        fieldsOf: () => SCOPED_ROUTES_FIELDS,
+      },
+    ]),
     section('RoutesConfigDump', '', [
       list('static_route_configs', 'RoutesConfigDump.StaticRouteConfig', 'route_config', routes.static),
       list('dynamic_route_configs', 'RoutesConfigDump.DynamicRouteConfig', 'route_config', routes.dynamic, true),
@@ -128,6 +135,15 @@ const DYNAMIC_LISTENER_FIELDS: Readonly<Record<string, undefined>> = {
   client_status: undefined,
 };
 
+const SCOPED_ROUTES_FIELDS: Readonly<Record<string, undefined>> = {
+  name: undefined,
+  version_info: undefined,
+  scoped_route_configs: undefined,
+  last_updated: undefined,
+  error_state: undefined,
+  client_status: undefined,
+};
+
 const NOTHING: JsonObject = {};
 
 function section(type: string, versionInfo: string, lists: readonly DumpList[]): DumpSection {
@@ -185,6 +201,19 @@ function* dynamicListeners(
   }
 }
 
+function* scopedRoutes(sets: Iterable<ScopedRoutesDump>, registry: Registry): Generator<DumpElement, void, void> {
+  for (const { name, versionInfo, lastUpdated, scopes } of sets)
+    yield {
+      name,
+      json: () => ({
+        name,
+        ...(versionInfo !== '' && { version_info: versionInfo }),
+        scoped_route_configs: Array.from(scopes, (scope) => anyJson(scope, registry)),
+        last_updated: timestamp(lastUpdated),
+      }),
+    };
+}
+
 /** Secrets carry their name beside themselves. */
 function namedList(list: DumpList): DumpList {
   return mapped(list, (name, { version_info, last_updated, ...json }) => ({
@@ -214,10 +243,7 @@ function mapped(list: DumpList, change: (name: string, json: JsonObject) => Json
 function stateJson(field: string, resource: DumpedResource, registry: Registry, dynamic: boolean): JsonObject {
   const json: JsonObject = {};
   if (resource.versionInfo !== '') json['version_info'] = resource.versionInfo;
-  json[field] = {
-    '@type': `type.googleapis.com/${resource.desc.typeName}`,
-    ...messageJson(resource, registry),
-  };
+  json[field] = anyJson(resource, registry);
   json['last_updated'] = timestamp(resource.lastUpdated);
   if (dynamic && resource.error !== undefined) json['error_state'] = errorJson(resource.error);
   if (dynamic && resource.clientStatus !== undefined) json['client_status'] = resource.clientStatus;
@@ -231,6 +257,10 @@ function errorJson(error: NonNullable<DumpedResource['error']>): JsonObject {
     details: error.details,
     ...(error.versionInfo !== undefined && error.versionInfo !== '' && { version_info: error.versionInfo }),
   };
+}
+
+function anyJson(resource: DumpedResource, registry: Registry): JsonObject {
+  return { '@type': `type.googleapis.com/${resource.desc.typeName}`, ...messageJson(resource, registry) };
 }
 
 function messageJson({ desc, message }: DumpedResource, registry: Registry): JsonObject {

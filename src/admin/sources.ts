@@ -101,6 +101,15 @@ export interface DynamicListenerDump {
   readonly error?: DumpedResource['error'];
 }
 
+/** A set of scopes that was delivered (SRDS). */
+export interface ScopedRoutesDump {
+  readonly name: string;
+  readonly versionInfo: string;
+  /** Milliseconds since the epoch. */
+  readonly lastUpdated: number;
+  readonly scopes: Iterable<DumpedResource>;
+}
+
 /** The lists can be walked more than once. */
 export interface ConfigDumpSource {
   /** Types of all Anys in the messages; see TypeRegistry.loaded. */
@@ -118,6 +127,8 @@ export interface ConfigDumpSource {
     readonly dynamic: Iterable<DynamicListenerDump>;
   };
   routes(): { readonly static: Iterable<DumpedResource>; readonly dynamic: Iterable<DumpedResource> };
+  /** Absent: none. */
+  scopedRoutes?(): Iterable<ScopedRoutesDump>;
   /** core.v3.TypedExtensionConfig that were delivered (ECDS). Absent: none. */
   extensions?(): Iterable<DumpedResource>;
   /** ClusterLoadAssignments as they are in use; only asked for with `include_eds`. */

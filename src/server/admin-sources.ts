@@ -124,6 +124,7 @@ function configDump(server: AdministeredServer): ConfigDumpSource {
     clusters: () => dump().clusters(),
     listeners: () => dump().listeners(),
     routes: () => dump().routes(),
+    scopedRoutes: () => dump().scopedRoutes?.() ?? [],
     extensions: () => dump().extensions?.() ?? [],
     endpoints: () => dump().endpoints(),
     secrets: () => dump().secrets(),

@@ -4,6 +4,7 @@ import { ClusterSchema } from '../api/generated/envoy/config/cluster/v3/cluster_
 import { TypedExtensionConfigSchema } from '../api/generated/envoy/config/core/v3/extension_pb.js';
 import { ListenerSchema } from '../api/generated/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from '../api/generated/envoy/config/route/v3/route_pb.js';
+import { ScopedRouteConfigurationSchema } from '../api/generated/envoy/config/route/v3/scoped_route_pb.js';
 import { redact } from '../api/redact.ts';
 import type { TypeRegistry } from '../api/type-registry.ts';
 import type { BuiltListener } from '../config/built-listener.ts';
@@ -13,7 +14,7 @@ import type { ClusterUpdateFailure } from '../xds/cds-api.ts';
 
 export interface DynamicConfigDumpOptions {
   readonly types: TypeRegistry;
-  readonly dynamic: Pick<DynamicConfig, 'cds' | 'lds' | 'routes' | 'extensions'>;
+  readonly dynamic: Pick<DynamicConfig, 'cds' | 'lds' | 'routes' | 'scopes' | 'extensions'>;
   readonly listeners: Pick<ListenerRegistry<BuiltListener>, 'states'>;
 }
 
@@ -80,6 +81,13 @@ export function dynamicConfigDump(base: ConfigDumpSource, options: DynamicConfig
         dumped(name, RouteConfigurationSchema, message, versionInfo, lastUpdatedMs),
       ),
     }),
+    scopedRoutes: () =>
+      dynamic.scopes.map(({ name, scopes, versionInfo, lastUpdatedMs }) => ({
+        name,
+        versionInfo,
+        lastUpdated: lastUpdatedMs,
+        scopes: scopes.map((scope) => dumped(scope.name, ScopedRouteConfigurationSchema, scope, '', lastUpdatedMs)),
+      })),
     extensions: () =>
       dynamic.extensions.map(({ name, message, versionInfo, lastUpdatedMs }) =>
         dumped(name, TypedExtensionConfigSchema, message, versionInfo, lastUpdatedMs),

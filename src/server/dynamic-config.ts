@@ -106,6 +106,10 @@ export class DynamicConfig {
     return this.#ecds.extensions;
   }
 
+  get scopes(): SrdsApi['scopes'] {
+    return this.#srds.scopes;
+  }
+
   get routes(): RdsApi['routes'] {
     return this.#rds.routes;
   }

@@ -1,4 +1,7 @@
-import { ScopedRouteConfigurationSchema } from '../api/generated/envoy/config/route/v3/scoped_route_pb.js';
+import {
+  ScopedRouteConfigurationSchema,
+  type ScopedRouteConfiguration,
+} from '../api/generated/envoy/config/route/v3/scoped_route_pb.js';
 import { buildScope, checkScopes, type BuildRoutes } from '../config/builders/scoped-routes.ts';
 import type { ScopeReference } from '../config/listener-routes.ts';
 import { Problems } from '../config/problem.ts';
@@ -33,8 +36,24 @@ export interface SrdsApiOptions {
   apply(delta: SnapshotDelta): Promise<unknown>;
 }
 
-interface Scope {
+/** Scopes as they were last accepted, for `/config_dump`. */
+export interface DiscoveredScopes {
+  /** Of `scoped_routes`. */
+  readonly name: string;
+  /** In the order of their names. */
+  readonly scopes: readonly ScopedRouteConfiguration[];
+  readonly versionInfo: string;
+  /** ms since the epoch. */
+  readonly lastUpdatedMs: number;
+}
+
+interface Delivered {
   readonly model: RouteScopeModel;
+  /** As it was sent. */
+  readonly message: ScopedRouteConfiguration;
+}
+
+interface Scope extends Delivered {
   /** Undefined: it has its routes in itself, or nobody has asked for them yet. */
   readonly claim: LatchClaim | undefined;
 }
@@ -47,6 +66,7 @@ interface Entry {
   readonly latch: ClaimLatch;
   /** Scopes by the names of their resources. */
   scopes: Map<string, Scope>;
+  accepted: Pick<DiscoveredScopes, 'versionInfo' | 'lastUpdatedMs'> | undefined;
   subscription: Subscription | undefined;
   /** The first answer has come, or isn't waited for. */
   isHeard: boolean;
@@ -63,6 +83,15 @@ export class SrdsApi {
 
   constructor(options: SrdsApiOptions) {
     this.#options = options;
+  }
+
+  /** What has been accepted. */
+  get scopes(): readonly DiscoveredScopes[] {
+    return [...this.#entries.values()].flatMap(({ reference, scopes, accepted }) => {
+      if (accepted === undefined) return [];
+      const sorted = [...scopes].toSorted(([a], [b]) => (a < b ? -1 : 1));
+      return [{ name: reference.name, scopes: sorted.map(([, { message }]) => message), ...accepted }];
+    });
   }
 
   /** Uses the scopes from now on. `onReady` is called once, never inside of the call, when they and their routes have come. */
@@ -89,6 +118,7 @@ export class SrdsApi {
       block: statsScope.block(SCOPED_ROUTE_STATS),
       latch: new ClaimLatch(() => this.#close(entry)),
       scopes: new Map(),
+      accepted: undefined,
       subscription: undefined,
       isHeard: false,
     };
@@ -113,41 +143,49 @@ export class SrdsApi {
     void this.#send({ scopes: { set: [], remove: [entry.key] } });
   }
 
-  async #onUpdate(entry: Entry, { set, removed }: ResourceUpdate): Promise<string> {
-    const models = new Map(Array.from(entry.scopes, ([name, { model }]) => [name, model] as const));
-    for (const name of removed) models.delete(name);
+  async #onUpdate(entry: Entry, { version, set, removed }: ResourceUpdate): Promise<string> {
+    const delivered = new Map<string, Delivered>(entry.scopes);
+    for (const name of removed) delivered.delete(name);
     const problems = new Problems();
     for (const resource of set) {
       const decoded = await this.#options.decoder.decode(ScopedRouteConfigurationSchema, resource.value);
       if (decoded === undefined) return `Unable to parse the ScopedRouteConfiguration ${resource.name}`;
       if (decoded.error !== '') return decoded.error;
-      models.set(resource.name, buildScope(decoded.message, problems, this.#options.build));
+      const model = buildScope(decoded.message, problems, this.#options.build);
+      delivered.set(resource.name, { model, message: decoded.configured });
     }
-    checkScopes([...models.values()], problems);
+    checkScopes(
+      Array.from(delivered.values(), ({ model }) => model),
+      problems,
+    );
     if (problems.hasErrors) return problemText(problems.list);
     if (this.#entries.get(entry.key) !== entry) return '';
-    await this.#replace(entry, models);
+    entry.accepted = { versionInfo: version, lastUpdatedMs: this.#options.clock.epoch() };
+    await this.#replace(entry, delivered);
     this.#heard(entry);
     return '';
   }
 
-  async #replace(entry: Entry, models: ReadonlyMap<string, RouteScopeModel>): Promise<void> {
+  async #replace(entry: Entry, delivered: ReadonlyMap<string, Delivered>): Promise<void> {
     const former = entry.scopes;
     entry.scopes = new Map();
-    for (const [name, model] of models) {
+    for (const [name, { model, message }] of delivered) {
       const held = former.get(name);
       if (held?.claim !== undefined && held.model.routeConfigName === model.routeConfigName) {
-        entry.scopes.set(name, { model, claim: held.claim });
+        entry.scopes.set(name, { model, message, claim: held.claim });
         former.delete(name);
         continue;
       }
       const isFetched = model.routeConfig === undefined && model.onDemand !== true;
-      entry.scopes.set(name, { model, claim: isFetched ? this.#claimRoutes(entry, model.routeConfigName) : undefined });
+      const claim = isFetched ? this.#claimRoutes(entry, model.routeConfigName) : undefined;
+      entry.scopes.set(name, { model, message, claim });
     }
     entry.block.inc(AT.config_reload);
     entry.block.set(AT.config_reload_time_ms, Math.floor(this.#options.clock.epoch()));
     this.#count(entry);
-    await this.#send({ scopes: { set: [{ name: entry.key, scopes: [...models.values()] }], remove: [] } });
+    await this.#send({
+      scopes: { set: [{ name: entry.key, scopes: Array.from(delivered.values(), ({ model }) => model) }], remove: [] },
+    });
     // Scopes have let go of them by now.
     for (const { claim } of former.values()) claim?.close();
   }

@@ -435,6 +435,11 @@ describe.each([
     expect([await get('in', '1'), await get('in', '2'), await get('in', '3')]).toEqual([221, 222, 404]);
     ads.set('srds', 'one', scope('one', '1', 231));
     await eventually('the change', async () => (await get('in', '1')) === 231);
+    const [dumped] = await configDump(proxy.adminPort!, 'dynamic_scoped_route_configs');
+    expect(dumped).toMatchObject({
+      name: 'scopes',
+      scoped_route_configs: [{ name: 'both', route_configuration_name: 'r' }, scope('one', '1', 231)],
+    });
     expect(ads.nacks('lds')[0]).toMatch(/named: .*\(route_configuration_name\) is not supported with inline scoped/);
     ads.set('srds', 'neither', { ...scope('neither', '4', 0), route_configuration: undefined });
     await eventually('the refusal', () => ads.nacks('srds').length > 0);
