@@ -7,6 +7,7 @@ import { CertificateReport } from './certificate-report.ts';
 import { checkChanges } from './check-changes.ts';
 import { CompoundClaim } from './compound-claim.ts';
 import type { Discovery } from './discovery.ts';
+import { drainListeners } from './drain-listeners.ts';
 import { ServerStats } from './server-stats.ts';
 import { StaticClusters } from './static-clusters.ts';
 import { usesDiscovery } from './uses-discovery.ts';
@@ -261,8 +262,7 @@ export class Server implements AsyncDisposable {
     await this.#listeners.initialized();
     await this.#listeners.flushed();
     // Clusters go last: routes may lead to them until now, and those of connections that drain for longer.
-    const drainTimeMs = this.#start.options.drainTimeSeconds * 1000;
-    this.#staticClusters.retire(resources.clusters, this.#listeners.isDraining ? drainTimeMs : 0);
+    this.#staticClusters.retire(resources.clusters, this.#listeners.isDraining ? this.#drainTimeMs : 0);
     await this.#applyClusters();
     this.#pruneSecrets();
     return [...problems, ...Array.from(failures, ([name, error]) => this.#listenFailure(name, error))];
@@ -283,7 +283,7 @@ export class Server implements AsyncDisposable {
     this.#shuttingDown = true;
     this.#setState('DRAINING');
     // Whatever happens meanwhile: a worker that hangs doesn't answer.
-    this.#clock.setTimer(this.#start.options.drainTimeSeconds * 1000, () => void this.close());
+    this.#clock.setTimer(this.#drainTimeMs, () => void this.close());
     await this.#fleet.drain({ inboundOnly: false, graceful: false, stop: true });
     const look = async (): Promise<void> => {
       if (this.#closing !== undefined) return;
@@ -486,9 +486,9 @@ export class Server implements AsyncDisposable {
         this.#setState(this.#state);
         this.#fleet?.setHealthCheckFailing(fail);
       },
-      drainListeners: ({ graceful, inboundOnly, skipExit }) => {
+      drainListeners: (request) => {
         if (this.#fleet === undefined) return 'the workers have not been started yet';
-        void this.#drainListeners(graceful, inboundOnly, skipExit);
+        void drainListeners(request, this.#fleet, this.#listenerStats, this.#clock, this.#drainTimeMs);
         return undefined;
       },
       quit: () => void this.close(),
@@ -558,24 +558,12 @@ export class Server implements AsyncDisposable {
     void this.#fleet?.apply({ runtime: limited });
   }
 
+  get #drainTimeMs(): number {
+    return this.#start.options.drainTimeSeconds * 1000;
+  }
+
   #setState(state: ServerStateName): void {
     this.#state = state;
     this.#serverStats.setState(state, this.#healthCheckFailing);
-  }
-
-  /** Stops listeners now, or after the drain time with `graceful`, asking connections to end until then. */
-  async #drainListeners(graceful: boolean, inboundOnly: boolean, skipExit: boolean): Promise<void> {
-    const stopped = Object.keys(this.listeners).length;
-    if (!graceful) {
-      await this.#fleet?.drain({ inboundOnly, graceful: false, stop: false });
-      this.#listenerStats.add(LISTENERS.listener_stopped, stopped);
-      return;
-    }
-    await this.#fleet?.drain({ inboundOnly, graceful: true, stop: false });
-    if (skipExit) return;
-    this.#clock.setTimer(this.#start.options.drainTimeSeconds * 1000, () => {
-      void this.#fleet?.drain({ inboundOnly, graceful: false, stop: false });
-      this.#listenerStats.add(LISTENERS.listener_stopped, stopped);
-    });
   }
 }
