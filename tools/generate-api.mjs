@@ -15,6 +15,7 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
+import { anyHolders } from './any-holders.mjs';
 import { apiAdditions, withAdditions } from './api-additions.mjs';
 import { packApi } from './pack-api.mjs';
 
@@ -99,6 +100,7 @@ const stamp = JSON.stringify([
   JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).dependencies['@bufbuild/protobuf'],
   readFileSync(import.meta.filename, 'utf8').length,
   readFileSync(join(import.meta.dirname, 'pack-api.mjs'), 'utf8').length,
+  readFileSync(join(import.meta.dirname, 'any-holders.mjs'), 'utf8').length,
   readFileSync(join(import.meta.dirname, 'file-desc.js'), 'utf8').length,
   apiAdditions,
   readdirSync(join(root, 'proto'), { recursive: true }).map((file) => [
@@ -174,6 +176,7 @@ try {
     ))
       index[typeName] = relative(gen, join(gen, file)).replace(/\.d\.ts$/, '.js');
   writeFileSync(join(gen, 'message-index.json'), JSON.stringify(index));
+  writeFileSync(join(gen, 'any-holders.json'), JSON.stringify(anyHolders(gen)));
   packApi(gen, packed);
   writeFileSync(join(gen, '.stamp'), stamp);
   // Swapped in whole: a process that starts meanwhile finds the old ones or the new ones.

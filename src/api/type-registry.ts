@@ -42,11 +42,14 @@ export class TypeRegistry {
   readonly #files = new Set<string>();
   readonly #registry = createMutableRegistry();
   readonly #fields = new WeakMap<DescMessage, Map<string, DescField>>();
+  /** The messages of the API that can hold an Any. */
+  readonly #anyHolders: ReadonlySet<string>;
   readonly #holdsAny = new Map<string, boolean>();
   readonly #unpacked = new WeakMap<Any, UnpackedAny>();
 
   constructor() {
-    this.#index = JSON.parse(readFileSync(new URL('message-index.json', GENERATED), 'utf8')) as Record<string, string>;
+    this.#index = readGenerated<Record<string, string>>('message-index.json');
+    this.#anyHolders = new Set(readGenerated<string[]>('any-holders.json'));
     for (const file of [
       file_google_protobuf_any,
       file_google_protobuf_duration,
@@ -126,6 +129,8 @@ export class TypeRegistry {
 
   /** True if a message of this type can hold an Any, at any depth. */
   canHoldAny(desc: DescMessage): boolean {
+    // Told by name, so that descriptors need not be made for the question.
+    if (Object.hasOwn(this.#index, desc.typeName)) return this.#anyHolders.has(desc.typeName);
     const known = this.#holdsAny.get(desc.typeName);
     if (known !== undefined) return known;
     const seen = new Set<DescMessage>();
@@ -148,6 +153,10 @@ export class TypeRegistry {
   remember(any: Any, unpacked: UnpackedAny): void {
     this.#unpacked.set(any, unpacked);
   }
+}
+
+function readGenerated<T>(file: string): T {
+  return JSON.parse(readFileSync(new URL(file, GENERATED), 'utf8')) as T;
 }
 
 function isDescFile(value: unknown): value is DescFile {

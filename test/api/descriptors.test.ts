@@ -12,6 +12,7 @@ import {
 import { fileDesc } from '@bufbuild/protobuf/codegenv2';
 import { DescriptorProtoSchema, EnumDescriptorProtoSchema, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
+import { TypeRegistry } from '../../src/api/type-registry.ts';
 
 const GENERATED = join(import.meta.dirname, '../../src/api/generated');
 
@@ -87,4 +88,21 @@ test('descriptors that are made piece by piece are those of protobuf-es, and nam
         if (named !== undefined && types.has(named.typeName) && named !== types.get(named.typeName))
           expect.fail(`${field.toString()} names another ${named.typeName}`);
     }
+});
+
+test('what can hold an Any is known without its descriptor', async () => {
+  const registry = new TypeRegistry();
+  const index = JSON.parse(readFileSync(join(GENERATED, 'message-index.json'), 'utf8')) as Record<string, string>;
+  await registry.load(Object.keys(index));
+  const reaches = (desc: DescMessage, seen = new Set<DescMessage>()): boolean => {
+    if (desc.typeName === 'google.protobuf.Any') return true;
+    if (seen.has(desc)) return false;
+    seen.add(desc);
+    return desc.fields.some((field) => field.message !== undefined && reaches(field.message, seen));
+  };
+  const names = Object.keys(index).filter((name) => registry.get(name) !== undefined);
+  expect(names.filter((name) => registry.canHoldAny(registry.get(name)!))).toEqual(
+    names.filter((name) => reaches(registry.get(name)!)),
+  );
+  expect(registry.canHoldAny(registry.get('google.protobuf.Any')!)).toBe(true);
 });
