@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import type { TlsInfo } from '../../filters/stream-info.ts';
 import { Timer, type TimerTask } from '../../lib/timer-wheel.ts';
 import type { ConnectionInput, HalfClosableOutput } from '../codec/connection-io.ts';
-import { currentRead, keepRead } from '../codec/read-buffer.ts';
+import { currentRead, ownMemory } from '../codec/read-buffer.ts';
+import { SocketWrites } from '../codec/socket-writes.ts';
 import type { Dispatcher } from '../dispatcher.ts';
 import { MutableStreamInfo } from '../http/stream-info.ts';
 import type { DownstreamTransportSocket, HandshakeOwner } from '../transport-socket/transport-socket.ts';
@@ -92,6 +93,7 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
   #waitsForPeer = false;
   #discarded = 0;
   #pauses = 0;
+  readonly #writes = new SocketWrites();
   /** Of the handshake; then of the delayed close. */
   #timer: Timer | undefined = undefined;
   #terminationDetails = '';
@@ -183,12 +185,7 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
       return true;
     }
     if (typeof data === 'string') return socket.write(data, 'latin1');
-    // TLS takes in at once what is written while nothing waits; behind something that waits, the chunk itself waits.
-    const takenIn = socket !== this.#accepted && socket.writableLength === 0;
-    const accepted = socket.write(data);
-    // The chunk may be borrowed from the upstream's read buffer, which must not be used again before it is written.
-    if (!takenIn && socket.writableLength !== 0) keepRead();
-    return accepted;
+    return this.#writes.write(socket, data, socket !== this.#accepted);
   }
 
   pauseRead(): void {
@@ -288,7 +285,9 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
       return;
     }
     this.bytesReceived += chunk.length;
+    const memory = ownMemory(chunk);
     currentRead.kept = false;
+    currentRead.buffer = memory;
     const { dispatcher } = this.#settings;
     try {
       dispatcher.begin();
@@ -300,6 +299,8 @@ export class Connection implements HalfClosableOutput, HandshakeOwner, TimerTask
     } catch (error) {
       this.#fail(error);
     }
+    currentRead.buffer = undefined;
+    memory?.letGo();
   }
 
   #onEnd(): void {

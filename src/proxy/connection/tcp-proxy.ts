@@ -15,7 +15,6 @@ import { TcpFlush } from './tcp-flush.ts';
 import type { TcpProxyConfig } from './tcp-proxy-config.ts';
 import { tcpTransportOptions } from './tcp-transport-options.ts';
 import { TcpTunnelUpstream } from './tcp-tunnel-upstream.ts';
-import { WrittenChunks } from './written-chunks.ts';
 import type { TcpUpstream, TcpUpstreamOwner } from './tcp-upstream.ts';
 
 const AT = TCP_PROXY_STATS.at;
@@ -56,10 +55,6 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
   /** Bytes that came this far. */
   #received = 0;
   #metadataMatch: Metadata | undefined = undefined;
-  readonly #upstreamWrites = new WrittenChunks(true);
-  readonly #downstreamWrites = new WrittenChunks(false);
-  /** The upstream is a tunnel, whose codec may share the memory of its chunks with other streams. */
-  #tunnelled = false;
 
   constructor(config: TcpProxyConfig, connection: DownstreamConnection) {
     this.#config = config;
@@ -151,8 +146,10 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
       return;
     }
     info.attemptCount = ++this.#attempts;
-    this.#tunnelled = tunnel !== undefined && !isTrue(info.filterState.get(DISABLE_TUNNELING));
-    const upstream = this.#tunnelled ? new TcpTunnelUpstream(this, tunnel!, info) : new TcpConnectionUpstream(this);
+    const upstream =
+      tunnel !== undefined && !isTrue(info.filterState.get(DISABLE_TUNNELING))
+        ? new TcpTunnelUpstream(this, tunnel, info)
+        : new TcpConnectionUpstream(this);
     this.#upstream = upstream;
     upstream.connect(cluster, host, tcpTransportOptions(cluster.model, info, model.proxyProtocolTlvs));
   }
@@ -225,7 +222,6 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
 
   onDrain(): void {
     this.#setBuffered(0);
-    this.#downstreamWrites.release();
     this.#armIdle();
     if (!this.#upstreamPaused) return;
     this.#upstreamPaused = false;
@@ -277,7 +273,6 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
       this.#config.stats.inc(AT.downstream_flow_control_paused_reading_total);
       this.#connection.pauseRead();
     }
-    if (!this.#tunnelled) this.#upstreamWrites.add(chunk, upstream.bufferedBytes);
     this.#armIdle();
   }
 
@@ -292,7 +287,6 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
     const accepted = connection.write(chunk);
     const buffered = connection.bufferedBytes;
     this.#setBuffered(buffered);
-    if (!this.#tunnelled) this.#downstreamWrites.add(chunk, buffered);
     if (!accepted && !this.#upstreamPaused) {
       this.#upstreamPaused = true;
       this.#cluster!.stats.inc(CLUSTER_AT.upstream_flow_control_paused_reading_total);
@@ -308,7 +302,6 @@ export class TcpProxy implements ConnectionInput, TcpUpstreamOwner, LoadBalancer
 
   onUpstreamDrain(): void {
     this.#armIdle();
-    this.#upstreamWrites.release();
     if (!this.#downstreamPaused) return;
     this.#downstreamPaused = false;
     this.#config.stats.inc(AT.downstream_flow_control_resumed_reading_total);

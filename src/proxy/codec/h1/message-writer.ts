@@ -1,4 +1,4 @@
-import { currentRead } from '../read-buffer.ts';
+import { currentRead, writeOther } from '../read-buffer.ts';
 import type { HeaderMap } from '../../http/headers.ts';
 import type { ConnectionOutput } from '../connection-io.ts';
 import type { Dispatcher, Flushable } from '../../dispatcher.ts';
@@ -136,11 +136,7 @@ function writeJoined(output: ConnectionOutput, before: string, chunk: Buffer, af
   buffer.set(chunk, size);
   size += chunk.length;
   size += buffer.write(after, size, 'latin1');
-  // Whether the socket keeps it is said in the same way as of a read buffer, but isn't about the one that is being read.
-  const { kept } = currentRead;
-  currentRead.kept = false;
-  const accepted = output.write(buffer.subarray(0, size));
-  if (currentRead.kept) joining.buffer = undefined;
-  currentRead.kept = kept;
+  const accepted = writeOther(output, buffer.subarray(0, size));
+  if (currentRead.otherKept) joining.buffer = undefined;
   return accepted;
 }

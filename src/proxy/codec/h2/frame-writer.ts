@@ -2,7 +2,7 @@ import type { StatBlock } from '../../../telemetry/stats/stats.ts';
 import { HTTP2_CODEC_STATS } from '../../../telemetry/stats/http2-stats.ts';
 import type { Dispatcher, Flushable } from '../../dispatcher.ts';
 import type { ConnectionOutput } from '../connection-io.ts';
-import { currentRead } from '../read-buffer.ts';
+import { currentRead, writeOther } from '../read-buffer.ts';
 import type { Http2Settings } from '../server-codec.ts';
 import { DEFAULT_MAX_FRAME_SIZE, Flag, FRAME_HEADER_SIZE, FrameType } from './frame.ts';
 import { ByteWriter } from './hpack/byte-writer.ts';
@@ -242,14 +242,10 @@ export class FrameWriter {
   }
 
   #send(out: ByteWriter): void {
-    // Whether the socket keeps it is said in the same way as of a read buffer, but isn't about the one that is being read.
-    const { kept } = currentRead;
-    currentRead.kept = false;
     const copied = this.#kept && out.size <= COPIED;
     const bytes = out.bytes.subarray(0, out.size);
-    if (!this.#output.write(copied ? Buffer.from(bytes) : bytes)) this.blocked = true;
-    this.#kept = currentRead.kept;
-    currentRead.kept = kept;
+    if (!writeOther(this.#output, copied ? Buffer.from(bytes) : bytes)) this.blocked = true;
+    this.#kept = currentRead.otherKept;
     this.#limits.written(bytes.length, this.blocked);
     if ((copied || !this.#kept) && spare.length < MAX_SPARE && out.bytes.length <= 2 * CAPACITY) {
       out.size = 0;

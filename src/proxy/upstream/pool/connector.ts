@@ -5,7 +5,8 @@ import type { NetworkFilterForConnection } from '../../../filters/network/filter
 import type { ConnectionInfo, TlsInfo } from '../../../filters/stream-info.ts';
 import type { StatBlock } from '../../../telemetry/stats/stats.ts';
 import type { ConnectionInput, HalfClosableOutput } from '../../codec/connection-io.ts';
-import { currentRead, keepRead } from '../../codec/read-buffer.ts';
+import { currentRead, ReadBuffer } from '../../codec/read-buffer.ts';
+import { SocketWrites } from '../../codec/socket-writes.ts';
 import type { Dispatcher } from '../../dispatcher.ts';
 import type {
   UpstreamTransportConnection,
@@ -16,8 +17,6 @@ import { CLUSTER_STATS } from '../cluster-stats.ts';
 import { formatAddress } from '../host.ts';
 import { describeConnectFailure, type ConnectFailure } from './connect-failure.ts';
 import { HappyEyeballs } from './happy-eyeballs.ts';
-
-const READ_BUFFER = 64 * 1024;
 
 /** What a connection is made with; of the cluster and of the host. */
 export interface ConnectOptions {
@@ -109,7 +108,8 @@ class NodeSocket implements UpstreamSocket {
   /** Undefined: plain bytes. */
   readonly #transport: UpstreamTransportConnection | undefined;
   readonly #stats: StatBlock;
-  #buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
+  readonly #writes = new SocketWrites();
+  #buffer = ReadBuffer.take();
   #connected = false;
   #closing = false;
   #local = false;
@@ -127,7 +127,7 @@ class NodeSocket implements UpstreamSocket {
     this.#owner = owner;
     this.#stats = options.stats;
     const onread = {
-      buffer: () => this.#buffer,
+      buffer: () => this.#buffer.bytes,
       callback: (size: number): boolean => {
         this.#onRead(size);
         return true;
@@ -162,13 +162,12 @@ class NodeSocket implements UpstreamSocket {
   write(data: string | Uint8Array): boolean {
     if (this.#closing || this.#writeEnded) return true;
     const socket = this.#socket;
-    // TLS takes in at once what is written while nothing waits; behind something that waits, the chunk itself waits.
-    const takenIn = this.#transport?.readyEvent === 'secureConnect' && socket.writableLength === 0;
-    const accepted = typeof data === 'string' ? socket.write(data, 'latin1') : socket.write(data);
+    const accepted =
+      typeof data === 'string'
+        ? socket.write(data, 'latin1')
+        : this.#writes.write(socket, data, this.#transport?.readyEvent === 'secureConnect');
     this.#stats.add(CLUSTER_STATS.at.upstream_cx_tx_bytes_total, data.length);
     const length = socket.writableLength;
-    // A chunk that is still to be written must not be overwritten by the next read.
-    if (length !== 0 && !takenIn && typeof data !== 'string') keepRead();
     if (length !== this.#buffered) this.#setBuffered(length);
     return accepted;
   }
@@ -236,12 +235,14 @@ class NodeSocket implements UpstreamSocket {
     }
     this.#dispatcher.begin();
     currentRead.kept = false;
+    currentRead.buffer = this.#buffer;
     try {
-      this.input?.onData(this.#buffer.subarray(0, size));
+      this.input?.onData(this.#buffer.bytes.subarray(0, size));
     } finally {
       this.#dispatcher.end();
+      currentRead.buffer = undefined;
+      this.#buffer = this.#buffer.next(size);
     }
-    if (currentRead.kept) this.#buffer = Buffer.allocUnsafeSlow(READ_BUFFER);
   }
 
   #onEnd(): void {
@@ -286,6 +287,7 @@ class NodeSocket implements UpstreamSocket {
   #onClose(): void {
     this.#closing = true;
     this.#setBuffered(0);
+    this.#buffer.letGo();
     this.#stats.add(CLUSTER_STATS.at.upstream_cx_rx_bytes_buffered, -this.#lastRead);
     this.#lastRead = 0;
     const { input } = this;
