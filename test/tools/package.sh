@@ -60,6 +60,7 @@ node_modules/.bin/outrigger -c config.yaml --concurrency 1 --admin-address-path 
 pid=$!
 for _ in $(seq 100); do [ -s admin.txt ] && break; sleep 0.1; done
 [ -s admin.txt ] || fail 'the proxy did not start'
+for _ in $(seq 100); do [ "$(curl -s "http://$(cat admin.txt)/ready")" = LIVE ] && break; sleep 0.1; done
 listener=$(curl -s --retry 20 --retry-delay 1 --retry-all-errors "http://$(cat admin.txt)/listeners" | sed -n 's/^hello::\(.*\)$/\1/p')
 answer=$(curl -si --retry 5 --retry-all-errors "http://$listener/" | tr -d '\r')
 grep -qx packaged <<<"$answer" || fail "expected 'packaged', got '$answer'"
