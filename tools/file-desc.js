@@ -1,5 +1,7 @@
 // What generated modules make their descriptors with (generate-api.mjs puts it beside them).
+import { fromBinary } from '@bufbuild/protobuf';
 import { fileDesc as hydrate } from '@bufbuild/protobuf/codegenv2';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 
 /** Fields of google/protobuf/descriptor.proto. */
 const NAME = 1;
@@ -49,30 +51,36 @@ class LazyFile {
   types = new Map();
   /** False when a message holds what can't be made by itself. */
   isPlain = true;
-  #bytes;
+  bytes;
+  whole = undefined;
   /** What every piece begins with. */
   #head;
 
   constructor(bytes, fields, imports) {
     const all = (no) => fields.filter((field) => field.no === no);
-    this.proto = { name: textOf(bytes, fields, NAME), package: textOf(bytes, fields, FILE.package) ?? '' };
-    this.name = this.proto.name.replace(/\.proto$/, '');
+    this.name = textOf(bytes, fields, NAME).replace(/\.proto$/, '');
+    this.package = textOf(bytes, fields, FILE.package) ?? '';
     this.dependencies = imports;
-    this.#bytes = bytes;
+    this.bytes = bytes;
     this.#head = [NAME, FILE.package, FILE.syntax].flatMap(all);
     const making = (field) => () => this.#make(field);
     this.enums = all(FILE.enum).map((field) => new LazyEnum(this, undefined, bytes, field, making(field)));
     this.messages = all(FILE.message).map((field) => new LazyMessage(this, undefined, bytes, field, making(field)));
   }
 
+  /** Whole, for who wants to hand the file's descriptor on. */
+  get proto() {
+    return (this.whole ??= fromBinary(FileDescriptorProtoSchema, this.bytes));
+  }
+
   toString() {
-    return `file ${this.proto.name}`;
+    return `file ${this.name}.proto`;
   }
 
   /** Makes the descriptors of one top-level type and those in it, and gives them to what stands for them. */
   #make(field) {
-    const bytes = Buffer.concat([...this.#head, field].map(({ from, to }) => this.#bytes.subarray(from, to)));
-    const names = field.no === FILE.message ? namesIn(this.#bytes, field) : [];
+    const bytes = Buffer.concat([...this.#head, field].map(({ from, to }) => this.bytes.subarray(from, to)));
+    const names = field.no === FILE.message ? namesIn(this.bytes, field) : [];
     const files = [this, ...this.dependencies];
     // Without map entries: those are in the piece itself.
     const named = names.flatMap((name) => files.flatMap((file) => typeIn(file, name) ?? []));
@@ -91,7 +99,7 @@ class LazyType {
 
   constructor(kind, file, parent, bytes, fields, make) {
     const name = textOf(bytes, fields, NAME);
-    const scope = parent?.typeName ?? file.proto.package;
+    const scope = parent?.typeName ?? file.package;
     this.kind = kind;
     this.name = name;
     this.typeName = scope === '' ? name : `${scope}.${name}`;

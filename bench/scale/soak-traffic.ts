@@ -47,7 +47,7 @@ let unsent = 0;
 let failures: string[] = [];
 let latencies: number[] = [];
 let step = 'start';
-let stopped = false;
+const stopping = new AbortController();
 let extra = false;
 const rounds = new Set<string>();
 const serverCertificates = new Set<string>();
@@ -176,7 +176,7 @@ function choose(n: number): [method: string, path: string] {
 
 async function http1Client(port: number): Promise<void> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  for (let n = Math.floor(Math.random() * 60); !stopped; n++) {
+  for (let n = Math.floor(Math.random() * 60); !stopping.signal.aborted; n++) {
     const [method, path] = choose(n);
     await exchange('http/1.1', method, path, () => http1Request(port, method, path, agent, false));
     await sleep(20 + Math.random() * 40);
@@ -202,7 +202,7 @@ async function http2Client(port: number): Promise<void> {
     return session;
   };
   const lane = async (): Promise<void> => {
-    for (let n = Math.floor(Math.random() * 60); !stopped; n++) {
+    for (let n = Math.floor(Math.random() * 60); !stopping.signal.aborted; n++) {
       const [method, path] = choose(n);
       await exchange('http/2', method, path, async () => {
         const on = current();
@@ -225,7 +225,7 @@ async function http2Client(port: number): Promise<void> {
 /** A connection for each request. */
 async function tlsClient(port: number): Promise<void> {
   const agent = new https.Agent({ keepAlive: false, maxCachedSessions: 0 });
-  for (let n = 0; !stopped; n++) {
+  for (let n = 0; !stopping.signal.aborted; n++) {
     const path = ['/', '/h2', '/secure'][n % 3]!;
     await exchange('tls', 'GET', path, () => http1Request(port, 'GET', path, agent, true));
     await sleep(60 + Math.random() * 40);
@@ -235,7 +235,7 @@ async function tlsClient(port: number): Promise<void> {
 /** Of the listener that comes and goes: a connection from when it is there until it is about to go. */
 async function extraClient(port: number): Promise<void> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  while (!stopped) {
+  while (!stopping.signal.aborted) {
     if (extra) {
       await exchange('extra', 'GET', '/', () => http1Request(port, 'GET', '/', agent, false));
       extraRequests++;
@@ -282,7 +282,7 @@ parentPort!.on('message', (command: TrafficCommand) => {
   } else if ('step' in command) {
     step = command.step;
     extra = command.extra;
-  } else if ('stop' in command) stopped = true;
+  } else if ('stop' in command) stopping.abort();
   else sample();
 });
 send({ ports });

@@ -159,7 +159,7 @@ export class GrpcJsChannel implements GrpcChannel {
       if (state === connectivityState.READY || state === connectivityState.SHUTDOWN) return;
       channel.watchConnectivityState(state, deadline, (late) => {
         if (late === undefined) return look(false);
-        for (const call of [...this.#calls]) if (call.client === client) call.fail(TIMED_OUT);
+        for (const call of this.#calls) if (call.client === client) call.fail(TIMED_OUT);
       });
     };
     look(true);
