@@ -3,12 +3,14 @@
 //
 //   node bench/scale/eds-updates.ts [--clusters 100,1000,10000] [--endpoints 5] [--updates 200] [--proxy bin/outrigger]
 //   node bench/scale/eds-updates.ts --clusters 1 --endpoints 5,50,500,5000
-import { spawn, type ChildProcess } from 'node:child_process';
+//
+// With --requests N, h2load sends N requests a second meanwhile, with and without updates in turn; it tells their p99.
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { create, fromBinary, fromJson, toBinary } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
@@ -26,12 +28,14 @@ const { values } = parseArgs({
     clusters: { type: 'string', default: '100,1000,10000' },
     endpoints: { type: 'string', default: '5' },
     updates: { type: 'string', default: '200' },
+    requests: { type: 'string', default: '0' },
     concurrency: { type: 'string', default: '2' },
     proxy: { type: 'string', default: join(import.meta.dirname, '../../bin/outrigger') },
   },
 });
 const numbers = (text: string): number[] => text.split(',').map(Number);
 const updates = Number(values.updates);
+const requests = Number(values.requests);
 
 const CDS = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
 const EDS = 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment';
@@ -158,7 +162,42 @@ class ControlPlane {
 
 const socket = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
-function bootstrap(adminPort: number, xdsPort: number): object {
+/** Answers by itself: what its requests wait for is the worker's thread. */
+const listener = (port: number) => ({
+  name: 'traffic',
+  address: socket(port),
+  filter_chains: [
+    {
+      filters: [
+        {
+          name: 'envoy.filters.network.http_connection_manager',
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+            stat_prefix: 'traffic',
+            route_config: {
+              virtual_hosts: [
+                {
+                  name: 'all',
+                  domains: ['*'],
+                  routes: [{ match: { prefix: '/' }, direct_response: { status: 200, body: { inline_string: 'ok' } } }],
+                },
+              ],
+            },
+            http_filters: [
+              {
+                name: 'envoy.filters.http.router',
+                typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+              },
+            ],
+          },
+        },
+      ],
+    },
+  ],
+});
+
+function bootstrap(adminPort: number, xdsPort: number, trafficPort: number): object {
   return {
     node: { id: 'bench', cluster: 'bench' },
     admin: { address: socket(adminPort) },
@@ -171,6 +210,7 @@ function bootstrap(adminPort: number, xdsPort: number): object {
       cds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' },
     },
     static_resources: {
+      listeners: [listener(trafficPort)],
       clusters: [
         {
           name: 'xds',
@@ -233,12 +273,36 @@ async function gauge(adminPort: number, stat: string): Promise<number> {
   }
 }
 
+/** 99th percentile of requests at a steady pace on 20 connections, in ms. */
+async function p99Ms(port: number, seconds: number, directory: string): Promise<number> {
+  const log = join(directory, 'h2load.log');
+  rmSync(log, { force: true });
+  const pace = ['--h1', '-c', '20', '--rps', String(requests / 20), '-D', String(seconds)];
+  await promisify(execFile)('h2load', [...pace, `--log-file=${log}`, `http://127.0.0.1:${port}/`]);
+  // A line a request: start, status, microseconds.
+  const lines = readFileSync(log, 'latin1').split('\n').slice(0, -1);
+  const times = lines.map((line) => Number(line.split('\t')[2]) / 1000).toSorted((a, b) => a - b);
+  return times[Math.floor(times.length * 0.99)] ?? NaN;
+}
+
+/** The p99 of traffic without updates and with them, medians of five times in turn. */
+async function p99WithUpdates(port: number, directory: string, update: () => void): Promise<[number, number]> {
+  const found: [number[], number[]] = [[], []];
+  for (let i = 0; i < 10; i++) {
+    const timer = i % 2 === 1 ? setInterval(update, PACE_MS) : undefined;
+    found[i % 2]!.push(await p99Ms(port, 4, directory));
+    clearInterval(timer);
+  }
+  return found.map((times) => times.toSorted((a, b) => a - b)[2]!) as [number, number];
+}
+
 async function run(clusters: number, endpoints: number): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'eds-updates-'));
   const plane = new ControlPlane(clusters, endpoints);
   const adminPort = await freePort();
+  const trafficPort = await freePort();
   const file = join(directory, 'bootstrap.json');
-  writeFileSync(file, JSON.stringify(bootstrap(adminPort, await plane.listen())));
+  writeFileSync(file, JSON.stringify(bootstrap(adminPort, await plane.listen(), trafficPort)));
   const started = performance.now();
   const proxy: ChildProcess = spawn(
     values.proxy,
@@ -258,8 +322,10 @@ async function run(clusters: number, endpoints: number): Promise<void> {
     const idle = sum(cpuMs(pid)) - idleFrom;
     const before = cpuMs(pid);
     const acknowledged = plane.acknowledged;
+    let round = 0;
+    const update = (): void => plane.update(name((round * 7919) % clusters), ++round);
     for (let i = 0; i < updates; i++) {
-      plane.update(name((i * 7919) % clusters), i + 1);
+      update();
       await sleep(PACE_MS);
     }
     await until('acknowledged', () => plane.acknowledged - acknowledged >= updates);
@@ -271,9 +337,11 @@ async function run(clusters: number, endpoints: number): Promise<void> {
       .toSorted((a, b) => b - a)
       .slice(0, 3)
       .map((ms) => ms.toFixed(3));
+    const [quiet, busy] = requests > 0 ? await p99WithUpdates(trafficPort, directory, update) : [0, 0];
+    const p99 = requests > 0 ? `; p99 ${quiet.toFixed(2)} ms, with updates ${busy.toFixed(2)} ms` : '';
     console.log(
       `${String(clusters).padStart(6)} clusters x ${String(endpoints).padStart(4)}: ready in ${readyMs.toFixed(0)} ms, RSS ${rss.toFixed(0)} MiB; ` +
-        `an update ${perUpdate.toFixed(3)} ms of CPU (busiest threads ${busiest.join(', ')})${plane.refused === '' ? '' : `; refused: ${plane.refused}`}`,
+        `an update ${perUpdate.toFixed(3)} ms of CPU (busiest threads ${busiest.join(', ')})${p99}${plane.refused === '' ? '' : `; refused: ${plane.refused}`}`,
     );
   } finally {
     proxy.kill();
