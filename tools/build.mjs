@@ -11,7 +11,7 @@ const dist = join(root, 'dist');
 const generated = join(root, 'src/api/generated/');
 const API = 'api/generated/';
 /** Packages that every start needs; the others are loaded from node_modules by who needs them. */
-const BUNDLED = ['@bufbuild/protobuf', 'ipaddr.js', 're2js', 'yaml'];
+const BUNDLED = ['@bufbuild/protobuf', 'ipaddr.js', 'yaml'];
 /** What the generated modules import, so that they share the bundle's copy. */
 const RUNTIME = 'protobuf.js';
 

@@ -1,5 +1,6 @@
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
 import { fromWireText, wireText } from './wire-text.ts';
+import { compileRe2 } from './re2.ts';
 
 /** A regular expression of a config (RE2 syntax, linear time), tested against header values and paths. */
 export interface Regex {
@@ -14,7 +15,7 @@ export interface Regex {
  * (`^/a/b$`, `/a/.*`, `.*\.html`) becomes a string operation, some 50 times cheaper than an automaton.
  */
 export function compileRegex(pattern: string): Regex {
-  const re2 = RE2JS.compile(pattern);
+  const re2 = compileRe2(pattern);
   const { literal, rest } = splitLiteral(pattern);
   switch (rest) {
     case '':
@@ -38,7 +39,7 @@ export function compileRegex(pattern: string): Regex {
  * alone; one with a bad escape ends at it.
  */
 export function compileRegexReplacement(pattern: string, substitution: string): RegexReplacement {
-  return new RegexReplacement(RE2JS.compile(pattern), substitution);
+  return new RegexReplacement(compileRe2(pattern), substitution);
 }
 
 export class RegexReplacement {

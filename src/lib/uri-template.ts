@@ -1,5 +1,6 @@
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
 import { fromWireText, wireText } from './wire-text.ts';
+import { compileRe2 } from './re2.ts';
 
 /**
  * Envoy's URI templates (`/a/{name}/*`, `/files/{rest=**}`, `/v{version}.json`): at most five variables, `*` for one
@@ -83,7 +84,7 @@ class CompiledTemplate implements UriTemplate {
 
 function compile(regex: string): RE2JS | undefined {
   try {
-    return RE2JS.compile(regex);
+    return compileRe2(regex);
   } catch {
     return undefined;
   }

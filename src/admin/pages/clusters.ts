@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
 import { JSON_TYPE, textResponse, type AdminPage } from '../page.ts';
 import type {
   BreakerLimits,
@@ -9,6 +9,7 @@ import type {
 } from '../../config/cluster-status-model.ts';
 import { addressJson, addressText } from './addresses.ts';
 import { jsonList } from './json-list.ts';
+import { compileRe2 } from '../../lib/re2.ts';
 
 export const clustersPage: AdminPage = {
   path: '/clusters',
@@ -24,7 +25,7 @@ export const clustersPage: AdminPage = {
     if (filter !== '') {
       let regex: RE2JS;
       try {
-        regex = RE2JS.compile(filter);
+        regex = compileRe2(filter);
       } catch {
         return textResponse('Invalid re2 regex', 400);
       }

@@ -1,9 +1,9 @@
-import { RE2JS } from 're2js';
 import { dumpSections, type DumpElement, type DumpList, type DumpSection } from '../dump-sections.ts';
 import { FieldMask } from '../field-mask.ts';
 import { JSON_TYPE, type AdminPage, type AdminResponse } from '../page.ts';
 import { jsonList, LazyList } from './json-list.ts';
 import { re2Error } from './stats.ts';
+import { compileRe2 } from '../../lib/re2.ts';
 
 const TYPE_PREFIX = 'type.googleapis.com/envoy.admin.v3.';
 
@@ -37,7 +37,7 @@ export const configDumpPage: AdminPage = {
     let wanted: (name: string) => boolean = () => true;
     if (nameRegex !== '') {
       try {
-        const regex = RE2JS.compile(nameRegex);
+        const regex = compileRe2(nameRegex);
         wanted = (name) => regex.matches(name);
       } catch (error) {
         return problem(400, `INVALID_ARGUMENT: Error while parsing name_regex from ${nameRegex}: ${re2Error(error)}`);

@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
 import { renderPrometheus } from '../../telemetry/prometheus-text.ts';
 import type { StatSelection } from '../../telemetry/stats/stat-walk.ts';
 import { renderStatsJson } from '../../telemetry/stats/stats-json.ts';
@@ -14,6 +14,7 @@ import {
 } from '../page.ts';
 import type { AdminSources } from '../sources.ts';
 import { statsHtml } from './stats-html.ts';
+import { compileRe2 } from '../../lib/re2.ts';
 
 const USED_ONLY: AdminParam = {
   name: 'usedonly',
@@ -122,7 +123,7 @@ function parse({ query }: AdminRequest, forced: 'prometheus' | undefined): Stats
   if (filter !== '') {
     let regex: RE2JS;
     try {
-      regex = RE2JS.compile(filter);
+      regex = compileRe2(filter);
     } catch (error) {
       return `Invalid re2 regex: ${re2Error(error)}`;
     }

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { RE2JS } from 're2js';
 import type { Address, SocketAddress } from '../../api/generated/envoy/config/core/v3/address_pb.js';
 import type {
   DataSource,
@@ -23,6 +22,7 @@ import type {
   TypedConfigModel,
 } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
+import { compileRe2 } from '../../lib/re2.ts';
 
 /**
  * Builders of the small pieces that many resources share. Each takes the message (absent where the field is unset) and
@@ -74,7 +74,7 @@ export function buildSocketAddress(message: SocketAddress, problems: Problems): 
 /** Reports `pattern` unless RE2 accepts it. */
 export function checkRegex(pattern: string, problems: Problems): void {
   try {
-    RE2JS.compile(pattern);
+    compileRe2(pattern);
   } catch (error) {
     problems.error(`invalid regex '${pattern}': ${error instanceof Error ? error.message : String(error)}`);
   }
