@@ -1,15 +1,17 @@
-const INITIAL_SLOTS = 16;
+const INITIAL_BITS = 4;
+/** 2^32 over the golden ratio: its multiples, and so consecutive identifiers, spread evenly. */
+const SPREAD = 0x9e3779b1;
 const empty = (length: number): undefined[] => Array.from({ length }, () => undefined);
 
 /**
- * The open streams of a connection, by identifier: open addressing with linear probing, where the identifiers of one side,
- * being consecutive, hardly ever meet. A `Map` would do, if streams that come and go did not make it rehash all the time:
- * V8 links each outgrown table to its successor, and once one of them is old, all that follow live until the next full
- * collection, with the streams in them.
+ * The open streams of a connection, by identifier: open addressing with linear probing. A `Map` would do, if streams that
+ * come and go did not make it rehash all the time: V8 links each outgrown table to its successor, and once one of them
+ * is old, all that follow live until the next full collection, with the streams in them.
  */
 export class StreamTable<Stream extends { readonly id: number }> {
-  #slots: (Stream | undefined)[] = empty(INITIAL_SLOTS);
-  #mask = INITIAL_SLOTS - 1;
+  #slots: (Stream | undefined)[] = empty(1 << INITIAL_BITS);
+  #mask = (1 << INITIAL_BITS) - 1;
+  #shift = 32 - INITIAL_BITS;
   #size = 0;
 
   get size(): number {
@@ -60,7 +62,7 @@ export class StreamTable<Stream extends { readonly id: number }> {
   }
 
   #home(id: number): number {
-    return (id >>> 1) & this.#mask;
+    return Math.imul(id, SPREAD) >>> this.#shift;
   }
 
   #place(stream: Stream): void {
@@ -73,6 +75,7 @@ export class StreamTable<Stream extends { readonly id: number }> {
     const before = this.#slots;
     this.#slots = empty(before.length * 2);
     this.#mask = this.#slots.length - 1;
+    this.#shift--;
     for (const stream of before) if (stream !== undefined) this.#place(stream);
   }
 }
