@@ -186,10 +186,15 @@ export const cases: readonly Case[] = [
       ['x-forwarded-proto', 'https'],
     ]),
   ),
-  // The second answer is the later one: of two at once either may come first.
-  h2('few', 'more streams than allowed', [
-    { headers: request([['x-up', 'delay:40']]) },
-    { headers: request([['x-up', 'delay:90']]), stream: 3 },
-    { headers: request(), stream: 5 },
-  ]),
+  // Of two requests at once either may come to the upstream first; the second answer is the later one.
+  h2(
+    'few',
+    'more streams than allowed',
+    [
+      { headers: request([['x-up', 'delay:40']]) },
+      { headers: request([['x-up', 'delay:140']]), stream: 3 },
+      { headers: request(), stream: 5 },
+    ],
+    { ignore: ['upstream'] },
+  ),
 ];
