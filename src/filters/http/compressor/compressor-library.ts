@@ -37,22 +37,25 @@ const BROTLI_WINDOW_BITS = 18;
 const BROTLI_INPUT_BLOCK_BITS = 24;
 
 /** Reads the `typed_config` of a compressor library. Throws ConfigError where it is none that is known. */
-export function compressorLibrary(name: string, config: Any | undefined): ZlibLibrary {
+export const compressorLibrary = (name: string, config: Any | undefined): ZlibLibrary =>
+  zlibLibrary('compressor_library', name, config, {
+    [GzipSchema.typeName]: gzip,
+    [BrotliSchema.typeName]: brotli,
+    [ZstdSchema.typeName]: zstd,
+  });
+
+/** The library that the `typed_config` in `field` asks for, made of its message. */
+export function zlibLibrary<Library extends ZlibLibrary>(
+  field: string,
+  name: string,
+  config: Any | undefined,
+  makers: Readonly<Record<string, (value: Uint8Array) => Library>>,
+): Library {
   const typeUrl = config?.typeUrl ?? '';
-  const value = config?.value ?? new Uint8Array();
-  switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
-    case GzipSchema.typeName:
-      return gzip(value);
-    case BrotliSchema.typeName:
-      return brotli(value);
-    case ZstdSchema.typeName:
-      return zstd(value);
-    default:
-      throw new ConfigError(
-        `Didn't find a registered implementation for '${name}' with type URL: '${typeUrl}'`,
-        'compressor_library',
-      );
-  }
+  const make = makers[typeUrl.slice(typeUrl.lastIndexOf('/') + 1)];
+  if (make === undefined)
+    throw new ConfigError(`Didn't find a registered implementation for '${name}' with type URL: '${typeUrl}'`, field);
+  return make(config?.value ?? new Uint8Array());
 }
 
 function gzip(value: Uint8Array): ZlibLibrary {

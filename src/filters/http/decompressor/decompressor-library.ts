@@ -5,7 +5,7 @@ import { BrotliSchema } from '../../../api/generated/envoy/extensions/compressio
 import { GzipSchema } from '../../../api/generated/envoy/extensions/compression/gzip/decompressor/v3/gzip_pb.js';
 import { ZstdSchema } from '../../../api/generated/envoy/extensions/compression/zstd/decompressor/v3/zstd_pb.js';
 import { ConfigError } from '../../config-type.ts';
-import type { ZlibLibrary } from '../compressor/compressor-library.ts';
+import { zlibLibrary, type ZlibLibrary } from '../compressor/compressor-library.ts';
 
 const { constants } = zlib;
 const CHUNK_SIZE = 4096;
@@ -37,23 +37,12 @@ const ZSTD_ERRORS: Readonly<Record<string, string>> = {
 };
 
 /** Reads the `typed_config` of a decompressor library. Throws ConfigError where it is none that is known. */
-export function decompressorLibrary(name: string, config: Any | undefined): DecompressorLibrary {
-  const typeUrl = config?.typeUrl ?? '';
-  const value = config?.value ?? new Uint8Array();
-  switch (typeUrl.slice(typeUrl.lastIndexOf('/') + 1)) {
-    case GzipSchema.typeName:
-      return gunzip(value);
-    case BrotliSchema.typeName:
-      return brotli(value);
-    case ZstdSchema.typeName:
-      return zstd(value);
-    default:
-      throw new ConfigError(
-        `Didn't find a registered implementation for '${name}' with type URL: '${typeUrl}'`,
-        'decompressor_library',
-      );
-  }
-}
+export const decompressorLibrary = (name: string, config: Any | undefined): DecompressorLibrary =>
+  zlibLibrary('decompressor_library', name, config, {
+    [GzipSchema.typeName]: gunzip,
+    [BrotliSchema.typeName]: brotli,
+    [ZstdSchema.typeName]: zstd,
+  });
 
 function gunzip(value: Uint8Array): DecompressorLibrary {
   const { windowBits, chunkSize, maxInflateRatio } = fromBinary(GzipSchema, value);
