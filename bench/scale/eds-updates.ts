@@ -22,6 +22,7 @@ import {
   type DeltaDiscoveryRequest,
   type DeltaDiscoveryResponse,
 } from '../../src/api/generated/envoy/service/discovery/v3/discovery_pb.js';
+import { requestTimes } from '../load/generators/h2load.ts';
 
 const { values } = parseArgs({
   options: {
@@ -279,10 +280,8 @@ async function p99Ms(port: number, seconds: number, directory: string): Promise<
   rmSync(log, { force: true });
   const pace = ['--h1', '-c', '20', '--rps', String(requests / 20), '-D', String(seconds)];
   await promisify(execFile)('h2load', [...pace, `--log-file=${log}`, `http://127.0.0.1:${port}/`]);
-  // A line a request: start, status, microseconds.
-  const lines = readFileSync(log, 'latin1').split('\n').slice(0, -1);
-  const times = lines.map((line) => Number(line.split('\t')[2]) / 1000).toSorted((a, b) => a - b);
-  return times[Math.floor(times.length * 0.99)] ?? NaN;
+  const times = requestTimes(log);
+  return (times[Math.floor(times.length * 0.99)] ?? NaN) / 1000;
 }
 
 /** The p99 of traffic without updates and with them, medians of five times in turn. */

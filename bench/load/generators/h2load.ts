@@ -27,18 +27,23 @@ export async function h2load(
   rmSync(log, { force: true });
   const { stdout } = await run('taskset', ['-c', String(cpu), binary, ...args], { maxBuffer: 1 << 24 });
   const [, succeeded, failed, errored] = /(\d+) succeeded, (\d+) failed, (\d+) errored/.exec(stdout)?.map(Number) ?? [];
-  // A line a request: start, status, microseconds.
-  const times = readFileSync(log, 'latin1')
-    .split('\n')
-    .map((line) => Number(line.split('\t')[2]))
-    .filter((time) => time >= 0)
-    .sort((a, b) => a - b);
+  const times = requestTimes(log);
   return {
     requests: succeeded ?? 0,
     errors: (failed ?? 0) + (errored ?? 0),
     p50us: times[Math.floor(times.length * 0.5)] ?? NaN,
     p99us: times[Math.floor(times.length * 0.99)] ?? NaN,
   };
+}
+
+/** How long each request of a log of h2load's took, in us, rising. */
+export function requestTimes(log: string): number[] {
+  // A line a request: start, status, microseconds.
+  return readFileSync(log, 'latin1')
+    .split('\n')
+    .map((line) => Number(line.split('\t')[2]))
+    .filter((time) => time >= 0)
+    .sort((a, b) => a - b);
 }
 
 /** A gRPC message of `bytes` in all, its prefix included. */

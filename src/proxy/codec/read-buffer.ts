@@ -124,7 +124,7 @@ export class ReadBuffer {
 }
 
 /** From this size on, a chunk's memory is looked after. */
-const BULK = 16 * 1024;
+export const BULK = 16 * 1024;
 
 /** The memory of a chunk that came in memory of its own ('data' events); undefined: let the collector have it. */
 export function ownMemory(chunk: Buffer): ReadBuffer | undefined {

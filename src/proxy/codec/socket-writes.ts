@@ -1,8 +1,5 @@
 import type { Socket } from 'node:net';
-import { currentRead, keepRead, type ReadBuffer } from './read-buffer.ts';
-
-/** From this size on, what waits to be written gives its memory back when it is. */
-const BULK = 16 * 1024;
+import { BULK, currentRead, keepRead, type ReadBuffer } from './read-buffer.ts';
 
 /** Writes borrowed chunks to a socket, and sees to it that what it can't write at once isn't read over. */
 export class SocketWrites {
