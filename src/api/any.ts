@@ -5,13 +5,9 @@ import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { nodeFromJson } from './config-node.ts';
 import { isTypedStruct, MessageReader, typeNamesIn } from './message-reader.ts';
 import type { TypeRegistry, UnpackedAny } from './type-registry.ts';
+import { typeNameOf } from './type-name.ts';
 
 const EMPTY: UnpackedAny = { typeName: '', desc: undefined, message: undefined, problems: [] };
-
-/** `type.googleapis.com/a.b.C` -> `a.b.C`. */
-export function typeNameOf(typeUrl: string): string {
-  return typeUrl.slice(typeUrl.lastIndexOf('/') + 1);
-}
 
 /**
  * What an Any holds. A TypedStruct is read as the message that it stands for; where that type is unknown or not

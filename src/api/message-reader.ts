@@ -16,6 +16,7 @@ import { describeNode, jsonFromNode, setOwn } from './config-node.ts';
 import type { ScalarValue } from './read-scalar.ts';
 import { readDuration, readScalar, Unreadable } from './read-scalar.ts';
 import type { TypeRegistry } from './type-registry.ts';
+import { typeNameOf } from './type-name.ts';
 
 /** The descriptors of a repeated field's items or of a map's values, as singular fields are described. */
 interface ValueType {
@@ -354,7 +355,7 @@ export function typeNamesIn(node: ConfigNode, found = new Set<string>()): Set<st
     for (const { key, value } of node.entries) {
       if (value.kind !== 'scalar') typeNamesIn(value, found);
       else if ((key === '@type' || key === 'type_url' || key === 'typeUrl') && typeof value.value === 'string')
-        found.add(value.value.slice(value.value.lastIndexOf('/') + 1));
+        found.add(typeNameOf(value.value));
     }
   return found;
 }

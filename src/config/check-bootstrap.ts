@@ -1,5 +1,5 @@
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { typeNameOf, unpackAny } from '../api/any.ts';
+import { unpackAny } from '../api/any.ts';
 import type { Admin, Bootstrap } from '../api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import {
   AdminSchema,
@@ -14,6 +14,7 @@ import { buildOverloadManager, type OverloadModel } from './builders/overload-ma
 import type { Problems } from './problem.ts';
 import { RuntimeLayers } from './runtime-layers.ts';
 import { reportUnsupported } from './unsupported.ts';
+import { typeNameOf } from '../api/type-name.ts';
 
 /** The bootstrap's own fields that something reads. Resources are their builders' concern. */
 const SUPPORTED = [

@@ -3,6 +3,7 @@ import type { Address } from '../api/generated/envoy/config/core/v3/address_pb.j
 import type { DnsCacheConfig } from '../api/generated/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.js';
 import type { CaresDnsResolverConfig } from '../api/generated/envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver_pb.js';
 import type { DnsCacheModel } from './dns-cache.ts';
+import { typeNameOf } from '../api/type-name.ts';
 
 const CARES = 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig';
 const SYSTEM = 'envoy.extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig';
@@ -52,7 +53,7 @@ function buildResolvers(
   const typed = message.typedDnsResolverConfig;
   const config = typed?.typedConfig;
   if (typed !== undefined && config !== undefined) {
-    const typeName = config.typeUrl.slice(config.typeUrl.lastIndexOf('/') + 1);
+    const typeName = typeNameOf(config.typeUrl);
     if (typeName === SYSTEM) return [];
     if (typeName === CARES) {
       const cares = readCares(config.value);

@@ -1,6 +1,5 @@
 import { create, fromBinary } from '@bufbuild/protobuf';
 import type { ConfigDumpSource, DumpedResource } from '../admin/sources.ts';
-import { typeNameOf } from '../api/any.ts';
 import { redact } from '../api/redact.ts';
 import { SecretSchema } from '../api/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import { BootstrapSchema } from '../api/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
@@ -16,6 +15,7 @@ import type { LoadedBootstrap } from '../config/bootstrap.ts';
 import type { HostHealthStatus, HostSetModel } from '../config/cluster-model.ts';
 import type { AddressModel } from '../config/common-model.ts';
 import type { DeliveredSecret } from './secret-store.ts';
+import { typeNameOf } from '../api/type-name.ts';
 
 /** What nobody has said anything about counts, and is shown, as healthy. */
 const HEALTH = { unknown: 1, healthy: 1, unhealthy: 2, draining: 3, timeout: 4, degraded: 5 } as const satisfies Record<

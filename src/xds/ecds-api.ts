@@ -1,5 +1,5 @@
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { typeNameOf, unpackAny } from '../api/any.ts';
+import { unpackAny } from '../api/any.ts';
 import {
   TypedExtensionConfigSchema,
   type TypedExtensionConfig,
@@ -15,6 +15,7 @@ import { RESOURCE_TYPES } from './resource-type.ts';
 import type { ResourceUpdate } from './resource-update.ts';
 import type { Subscription } from './subscription.ts';
 import type { Subscriber } from './xds-sources.ts';
+import { typeNameOf } from '../api/type-name.ts';
 
 const AT = EXTENSION_DISCOVERY_STATS.at;
 

@@ -27,9 +27,10 @@ import { checkFormat, checkFormatString, checkJsonFormat } from '../../telemetry
 import { openForAppend } from '../../telemetry/access-log/log-file.ts';
 import type { AccessLogModel, FormatModel } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
-import { buildFormat, buildFraction, typeNameOf } from './common.ts';
+import { buildFormat, buildFraction } from './common.ts';
 import { buildHeaderMatcher } from './header-matcher.ts';
 import { buildValueMatcher } from './metadata-matcher.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 /** A list of config.accesslog.v3.AccessLog; `problems` stands at the list. */
 export function buildAccessLogs(messages: readonly AccessLog[], problems: Problems): AccessLogModel[] {

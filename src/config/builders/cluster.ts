@@ -6,7 +6,6 @@ import type {
 import type { BindConfig } from '../../api/generated/envoy/config/core/v3/address_pb.js';
 import type { TransportSocket } from '../../api/generated/envoy/config/core/v3/base_pb.js';
 import { ConfigSourceSchema } from '../../api/generated/envoy/config/core/v3/config_source_pb.js';
-import { typeNameOf } from '../../api/any.ts';
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import type {
   BindModel,
@@ -36,6 +35,7 @@ import { buildUpstreamTransportSocket, type TransportSocketContext } from './tra
 import { clusterTlsContexts, secretNames } from '../tls-contexts-of.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
 import { buildUpstreamHttp } from './upstream-http-options.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 /** Fields that something reads, here or in the builders of the parts. All others are named when they are set. */
 const SUPPORTED = [

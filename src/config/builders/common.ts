@@ -23,17 +23,13 @@ import type {
 } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
 import { compileRe2 } from '../../lib/re2.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 /**
  * Builders of the small pieces that many resources share. Each takes the message (absent where the field is unset) and
  * the problem collection standing at the message's own field path, and always returns a model: after a problem the
  * model only has to be well-formed, since a resource with errors is never used.
  */
-
-/** `type.googleapis.com/a.b.C` -> `a.b.C`. */
-export function typeNameOf(typeUrl: string): string {
-  return typeUrl.slice(typeUrl.lastIndexOf('/') + 1);
-}
 
 /** An extension's config, undecoded. */
 export function buildTypedConfig(name: string, config: Any): TypedConfigModel {

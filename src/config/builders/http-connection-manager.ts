@@ -1,4 +1,3 @@
-import { typeNameOf } from '../../api/any.ts';
 import type {
   HttpConnectionManager,
   HttpConnectionManager_InternalAddressConfig as InternalAddressConfig,
@@ -31,6 +30,7 @@ import { buildOriginalIpDetection } from './original-ip-detection.ts';
 import { buildRouteConfig } from './route.ts';
 import { buildScopedRoutes, type BuildRoutes } from './scoped-routes.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 export const HTTP_CONNECTION_MANAGER =
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';

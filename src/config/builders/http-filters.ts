@@ -1,4 +1,4 @@
-import { typeNameOf, unpackAny } from '../../api/any.ts';
+import { unpackAny } from '../../api/any.ts';
 import type { Router } from '../../api/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import type { HttpFilter } from '../../api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { HttpFilterModel, RouterFilterModel } from '../hcm-model.ts';
@@ -6,6 +6,7 @@ import type { Problems } from '../problem.ts';
 import { buildAccessLogs } from './access-log.ts';
 import { typedConfig, unpackAs, type ListenerBuildContext } from './listener-context.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 const ROUTER = 'envoy.extensions.filters.http.router.v3.Router';
 const UPSTREAM_CODEC = 'envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec';

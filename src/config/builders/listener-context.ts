@@ -1,10 +1,11 @@
 import { toBinary, type Message } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
-import { typeNameOf, unpackAny } from '../../api/any.ts';
+import { unpackAny } from '../../api/any.ts';
 import type { TypeRegistry } from '../../api/type-registry.ts';
 import type { TypedConfigModel } from '../common-model.ts';
 import type { RouteBuildContext } from './route-context.ts';
 import type { TransportSocketContext } from './transport-socket.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 /** What the build of a listener depends on besides its message. */
 export interface ListenerBuildContext extends TransportSocketContext {

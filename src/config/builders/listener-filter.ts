@@ -1,4 +1,3 @@
-import { typeNameOf } from '../../api/any.ts';
 import type {
   ListenerFilter,
   ListenerFilterChainMatchPredicate,
@@ -7,6 +6,7 @@ import type { ListenerFilterModel, ListenerFilterPredicateModel } from '../liste
 import type { Problems } from '../problem.ts';
 import { typedConfig, type ListenerBuildContext } from './listener-context.ts';
 import { reportUnsupportedFields } from './unsupported-fields.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 const FIELDS = ['name', 'typed_config', 'filter_disabled'];
 const PREFIX = 'envoy.extensions.filters.listener.';

@@ -1,4 +1,4 @@
-import { typeNameOf, unpackAny } from '../../api/any.ts';
+import { unpackAny } from '../../api/any.ts';
 import type { TypedExtensionConfig } from '../../api/generated/xds/core/v3/extension_pb.js';
 import type { ServerNameMatcher } from '../../api/generated/xds/type/matcher/v3/domain_pb.js';
 import type { IPMatcher } from '../../api/generated/xds/type/matcher/v3/ip_pb.js';
@@ -21,6 +21,7 @@ import type {
 import type { Problems } from '../problem.ts';
 import { buildCidrRanges } from './cidr-ranges.ts';
 import { buildStringMatcher } from './common.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 const IP_MATCHER = 'xds.type.matcher.v3.IPMatcher';
 const SERVER_NAME_MATCHER = 'xds.type.matcher.v3.ServerNameMatcher';

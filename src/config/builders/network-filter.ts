@@ -1,4 +1,4 @@
-import { typeNameOf, unpackAny } from '../../api/any.ts';
+import { unpackAny } from '../../api/any.ts';
 import type { Filter } from '../../api/generated/envoy/config/listener/v3/listener_components_pb.js';
 import type { HttpConnectionManager } from '../../api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { TcpProxy } from '../../api/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js';
@@ -7,6 +7,7 @@ import type { Problems } from '../problem.ts';
 import { HTTP_CONNECTION_MANAGER, buildHttpConnectionManager } from './http-connection-manager.ts';
 import { typedConfig, unpackAs, type ListenerBuildContext } from './listener-context.ts';
 import { TCP_PROXY, buildTcpProxy } from './tcp-proxy.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 /**
  * One entry of a filter chain's `filters`; `problems` stands at it. Undefined: it can't be used, and was reported.

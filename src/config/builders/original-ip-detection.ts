@@ -1,4 +1,3 @@
-import { typeNameOf } from '../../api/any.ts';
 import type { TypedExtensionConfig } from '../../api/generated/envoy/config/core/v3/extension_pb.js';
 import type { HttpConnectionManager } from '../../api/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { CustomHeaderConfig } from '../../api/generated/envoy/extensions/http/original_ip_detection/custom_header/v3/custom_header_pb.js';
@@ -6,6 +5,7 @@ import type { XffConfig } from '../../api/generated/envoy/extensions/http/origin
 import type { OriginalIpDetectionModel } from '../hcm-model.ts';
 import type { Problems } from '../problem.ts';
 import { unpackAs, type ListenerBuildContext } from './listener-context.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 const XFF = 'envoy.extensions.http.original_ip_detection.xff.v3.XffConfig';
 const CUSTOM_HEADER = 'envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig';

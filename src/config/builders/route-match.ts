@@ -6,10 +6,11 @@ import { compileUriTemplate } from '../../lib/uri-template.ts';
 import type { Problems } from '../problem.ts';
 import type { PathMatchModel, RouteMatchModel } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
-import { buildRuntimeFraction, checkRegex, typeNameOf } from './common.ts';
+import { buildRuntimeFraction, checkRegex } from './common.ts';
 import { buildHeaderMatchers, buildQueryParameterMatchers } from './header-matcher.ts';
 import { buildMetadataMatcher } from './metadata-matcher.ts';
 import { errorText } from './route-scope.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 const FIELDS = [
   'prefix',

@@ -11,8 +11,9 @@ import { AllowListedRoutesConfigSchema } from '../../api/generated/envoy/extensi
 import type { Problems } from '../problem.ts';
 import type { InternalRedirectModel, MirrorPolicyModel, RetryPolicyModel } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
-import { buildFraction, isModifiableHeader, typeNameOf } from './common.ts';
+import { buildFraction, isModifiableHeader } from './common.ts';
 import type { RouteBuild } from './route-context.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 /** What a route takes from its virtual host, and that from the configuration, where it says nothing itself. */
 export interface InheritedPolicies {

@@ -10,9 +10,10 @@ import type { Problems } from '../problem.ts';
 import type { RateLimitedBackOffModel, RetryPolicyModel } from '../route-model.ts';
 import { reportUnsupported } from '../unsupported.ts';
 import { durationMs } from '../../api/duration.ts';
-import { buildMetadata, typeNameOf } from './common.ts';
+import { buildMetadata } from './common.ts';
 import { buildHeaderMatchers } from './header-matcher.ts';
 import { errorText } from './route-scope.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 const FIELDS = [
   'retry_on',

@@ -6,8 +6,9 @@ import type { RegexMatchAndSubstitute } from '../../api/generated/envoy/type/mat
 import { compileUriTemplateRewrite } from '../../lib/uri-template.ts';
 import type { Problems } from '../problem.ts';
 import type { HostRewriteModel, PathRewriteModel, RegexRewriteModel, RouteMatchModel } from '../route-model.ts';
-import { checkRegex, typeNameOf } from './common.ts';
+import { checkRegex } from './common.ts';
 import { errorText } from './route-scope.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 /** type.matcher.v3.RegexMatchAndSubstitute. */
 export function buildRegexRewrite(message: RegexMatchAndSubstitute, problems: Problems): RegexRewriteModel {

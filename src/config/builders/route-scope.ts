@@ -9,9 +9,10 @@ import { compileHeaderValue } from '../../telemetry/access-log/format.ts';
 import type { HeaderMutationModel, TypedConfigModel } from '../common-model.ts';
 import type { Problems } from '../problem.ts';
 import type { PerFilterConfigModel } from '../route-model.ts';
-import { buildHeaderMutation, buildTypedConfig, typeNameOf } from './common.ts';
+import { buildHeaderMutation, buildTypedConfig } from './common.ts';
 import { typedConfig } from './listener-context.ts';
 import type { RouteBuildContext } from './route-context.ts';
+import { typeNameOf } from '../../api/type-name.ts';
 
 /** What route configurations, virtual hosts, routes and weighted clusters have in common. */
 export interface RouteScopeMessage {

@@ -8,6 +8,7 @@ import {
 import { GzipSchema } from '../../../api/generated/envoy/extensions/compression/gzip/compressor/v3/gzip_pb.js';
 import { ZstdSchema } from '../../../api/generated/envoy/extensions/compression/zstd/compressor/v3/zstd_pb.js';
 import { ConfigError } from '../../config-type.ts';
+import { typeNameOf } from '../../../api/type-name.ts';
 
 const { constants } = zlib;
 
@@ -52,7 +53,7 @@ export function zlibLibrary<Library extends ZlibLibrary>(
   makers: Readonly<Record<string, (value: Uint8Array) => Library>>,
 ): Library {
   const typeUrl = config?.typeUrl ?? '';
-  const make = makers[typeUrl.slice(typeUrl.lastIndexOf('/') + 1)];
+  const make = makers[typeNameOf(typeUrl)];
   if (make === undefined)
     throw new ConfigError(`Didn't find a registered implementation for '${name}' with type URL: '${typeUrl}'`, field);
   return make(config?.value ?? new Uint8Array());
